@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """The real time, or a fixed one: `stack.clock.fixed = datetime(2022, 4, 2, 8, tzinfo=UTC)`; None goes back."""
+    """The real time, or a fixed one.
+
+    `stack.clock.fixed = datetime(2022, 4, 2, 8, tzinfo=UTC)`; None goes back.
+    """
 
     def __init__(self) -> None:
         self.fixed: datetime | None = None

@@ -1,4 +1,7 @@
-"""How an object's bytes leave Cloud Storage, by a signed link and by the JSON API alike: Range, checksums, stored gzip."""
+"""How an object's bytes leave Cloud Storage, by a signed link and by the JSON API alike.
+
+Range, checksums, stored gzip.
+"""
 
 import re
 import zlib

@@ -1,10 +1,12 @@
 """A stand-in of Usercentrics' analytics export service, v2 and v1, as its documentation describes them.
 
 v2: `GET /download/v2/analytics/{analyticsId}/{filePrefix}` answers `{"downloadUrls": [...]}`.
-v1: `GET /api/download/analytics/{analyticsId}/{filePrefix}-000000000000.csv` answers one link. The documentation does not give the
-answer's form (so `v1_form` chooses it), and writes the address with and without `/api`; both are served.
+v1: `GET /api/download/analytics/{analyticsId}/{filePrefix}-000000000000.csv` answers one link. The
+documentation does not give the answer's form (so `v1_form` chooses it), and writes the address with and without `/api`;
+both are served.
 
-The key comes in the `x-api-key` header or as the `apiKey` parameter. A report is there from 08:00 UTC on the day after its period.
+The key comes in the `x-api-key` header or as the `apiKey` parameter. A report is there from 08:00 UTC on the
+day after its period.
 """
 
 import json
@@ -25,8 +27,9 @@ from local.faults import Fault, Faults
 from local.objects import ObjectInfo
 from local.reports import report
 from local.request_log import RequestLog
+from local.server import Server
 from local.storage import Storage
-from local.wire import Conversation, Server
+from local.wire import Conversation
 
 SOURCE_BUCKET = "analytics-raw-data-aggregation"
 LINK_LIFE_S = 900.0
@@ -76,7 +79,10 @@ class ReportPeriod:
 
 
 class ExportService(Server):
-    """The server. What a period's files are: those that `put` gave it, else ones that are made up when first asked for."""
+    """The server.
+
+    What a period's files are: those that `put` gave it, else ones that are made up when first asked for.
+    """
 
     def __init__(  # noqa: PLR0913 - what a test may choose
         self,
@@ -101,7 +107,10 @@ class ExportService(Server):
         self.link_life_s = LINK_LIFE_S
         self.v1_form = V1Form.DOWNLOAD_URL
         self.links: dict[str, object] = {}
-        """Answers that a test dictates: for a file prefix what `downloadUrls` holds; for a v1 file name the link."""
+        """Answers that a test dictates.
+
+        For a file prefix what `downloadUrls` holds; for a v1 file name the link.
+        """
         self.makes_up_reports = True
         """False: only what `put` gave is there."""
         self._analytics_id = analytics_id
@@ -123,7 +132,10 @@ class ExportService(Server):
         content_type: str | None = "text/csv",
         content_encoding: str | None = None,
     ) -> dict[str, ObjectInfo]:
-        """Make these the period's files, in this order; a file that was there gets a new generation. None: `{}`."""
+        """Make these the period's files, in this order.
+
+        A file that was there gets a new generation. None: `{}`.
+        """
         with self._lock:
             for name in set(self._periods.get(file_prefix) or []) - set(files):
                 self.storage.delete(SOURCE_BUCKET, self._object_name(name))
@@ -145,7 +157,10 @@ class ExportService(Server):
             self._periods[file_prefix] = None
 
     def files(self, file_prefix: str) -> dict[str, ObjectInfo]:
-        """The period's files by name, in the listing's order, as the source bucket holds them. KeyError: not there."""
+        """The period's files by name, in the listing's order, as the source bucket holds them.
+
+        KeyError: not there.
+        """
         with self._lock:
             names = self.names(file_prefix)
             if names is None:
@@ -154,7 +169,10 @@ class ExportService(Server):
             return {name: objects[self._object_name(name)] for name in names}
 
     def names(self, file_prefix: str) -> list[str] | None:
-        """The period's file names, made up now if need be; None if it is not there. Does not look at the clock."""
+        """The period's file names, made up now if need be.
+
+        None if it is not there. Does not look at the clock.
+        """
         with self._lock:
             if file_prefix not in self._periods:
                 period = ReportPeriod.parse(file_prefix)

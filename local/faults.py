@@ -1,7 +1,7 @@
 """Fault switches: what goes wrong, where, and how often.
 
-A fault is set in process (`stack.faults.add("link.get", Kind.RESET, after_bytes=100_000)`) or over HTTP, with the same
-words as JSON, on the address of either HTTP stand-in:
+A fault is set in process (`stack.faults.add("link.get", Kind.RESET, after_bytes=100_000)`) or over HTTP, with
+the same words as JSON, on the address of either HTTP stand-in:
 
     curl -d '{"where": "link.get", "kind": "reset", "after_bytes": 100000}' http://127.0.0.1:PORT/_faults
     curl http://127.0.0.1:PORT/_faults              # what is set, and how often each kind fired
@@ -16,7 +16,7 @@ Places (`where`, shell wildcards allowed, such as `upload.*`):
     upload.start  upload.put  upload.status  upload.cancel  resumable sessions
     upload.finish                                           all bytes are there, the object is about to appear
     bucket.get  bucket.insert
-    secret.access                                           Secret Manager; `status` is a gRPC code's name there
+    secret.access                                           `status` is a gRPC code's name there
 """
 
 import re
@@ -39,7 +39,10 @@ class Kind(StrEnum):
     STATUS = "status"
     """* Answer `status` with `headers` and `body` (by default the provider's own error form)."""
     RESET = "reset"
-    """* Break the connection with a TCP reset. With `keep_bytes` on upload.put: having kept so many of its bytes."""
+    """* Break the connection with a TCP reset.
+
+    With `keep_bytes` on upload.put: having kept so many of its bytes.
+    """
     CLOSE = "close"
     """* Close the connection in good order, too early."""
     STALL = "stall"
@@ -82,12 +85,12 @@ class Kind(StrEnum):
 class Fault:
     """One switch. It is spent by the requests that it matches, and counted as fired when it really acts.
 
-    `name` is searched (a regular expression) in the object's, period's or secret's name. The first `skip` matching
-    requests pass; the next `times` are hit (None: all).
-    `after_bytes`: None acts before the answer begins; N acts after N bytes of the answer's body (on upload.put and
-    object.insert: of the request's body) have moved.
-    `keep_bytes` (upload.put): of this request's bytes the session keeps at most so many, rounded down to 256 KiB; given
-    without `after_bytes`, everything is read first.
+    `name` is searched (a regular expression) in the object's, period's or secret's name.
+    The first `skip` matching requests pass; the next `times` are hit (None: all).
+    `after_bytes`: None acts before the answer begins; N acts after N bytes of the answer's body
+    (on upload.put: of the request's body) have moved.
+    `keep_bytes` (upload.put): of this request's bytes the session keeps at most so many, rounded down to
+    256 KiB; given without `after_bytes`, everything is read first.
     """
 
     where: str
@@ -111,7 +114,10 @@ class Fault:
         self._released = threading.Event()
 
     def wait_until_reached(self, timeout: float = 10.0) -> None:
-        """Return once a request stands at (or has passed) this fault; TimeoutError after `timeout` seconds."""
+        """Return once a request stands at (or has passed) this fault.
+
+        TimeoutError after `timeout` seconds.
+        """
         if not self._reached.wait(timeout):
             raise TimeoutError(f"nothing reached {self.kind} at {self.where} within {timeout} s")
 

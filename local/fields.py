@@ -1,6 +1,6 @@
-"""Google's partial answers: `fields=items(name,size),nextPageToken` keeps what it names, and nothing else. [pure]
+"""Google's partial answers: `fields=items(name,size),nextPageToken` keeps what it names, and nothing else.
 
-It matters: a listing whose `fields` forgets nextPageToken has one page only, here as there.
+[pure] It matters: a listing whose `fields` forgets nextPageToken has one page only, here as there.
 """
 
 Tree = dict[str, "Tree"]

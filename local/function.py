@@ -1,5 +1,6 @@
 """The function in a process of its own, by functions-framework, as in the cloud."""
 
+import contextlib
 import json
 import os
 import signal
@@ -34,15 +35,15 @@ class Answer:
         """The JSON object in the body. ValueError if there is none."""
         value = json.loads(self.text)
         if not isinstance(value, dict):
-            raise ValueError(f"expected a JSON object, got {self.text[:200]!r}")  # noqa: TRY004 - a wrong body
+            raise ValueError(f"expected a JSON object, got {self.text!r}")  # noqa: TRY004 - a wrong body
         return value
 
 
 class FunctionProcess:
     """`functions-framework --target export_analytics --source main.py`, started by `with` and gone after it.
 
-    Its environment holds PATH, HOME and what is given, nothing else. It has a session of its own; a leash (a shell that waits on a pipe from here)
-    kills all of it if this process dies, however it dies.
+    Its environment holds PATH, HOME and what is given, nothing else. It has a session of its own; a leash (a
+    shell that waits on a pipe from here) kills all of it if this process dies, however it dies.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class FunctionProcess:
         self._source = source
         self._host = host
         self.port = port or free_port()
-        self._output = tempfile.NamedTemporaryFile(prefix="function-", suffix=".log")  # noqa: SIM115 - closed in stop
+        self._output = tempfile.NamedTemporaryFile(prefix="function-")  # noqa: SIM115 - closed in stop
+        self._last_output = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._leash: subprocess.Popen[bytes] | None = None
 
@@ -129,7 +131,7 @@ class FunctionProcess:
         self._process.terminate()
         return self._process.wait(timeout)
 
-    def post(
+    def post(  # noqa: PLR0913 - the parts of a request
         self,
         body: object = None,
         *,
@@ -167,10 +169,8 @@ class FunctionProcess:
 
     def _signal(self, number: int) -> None:
         if self._process and (self._process.poll() is None):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
-            except ProcessLookupError:
-                pass
 
     def __enter__(self) -> Self:
         """Start it."""

@@ -1,7 +1,7 @@
 """Signed links to objects, as the XML API of Cloud Storage takes them: made, and judged.
 
-A link has the form of a V4 signature (`X-Goog-Algorithm` ... `X-Goog-Signature`); the signature is an HMAC of this process, good for
-GET alone. It covers the path, the host and every other parameter.
+A link has the form of a V4 signature (`X-Goog-Algorithm` ... `X-Goog-Signature`); the signature is an HMAC of
+this process, good for GET alone. It covers the path, the host and every other parameter.
 """
 
 import hashlib

@@ -1,9 +1,9 @@
 """The objects of the Cloud Storage stand-in: bytes in files, everything else in memory.
 
-`root/BUCKET/granular/daily/start_date=2022-04-01/file.csv` is a file to look at, when the name allows it. Names that a
-file system cannot hold (`..`, `//`, a trailing `/`, parts over 200 bytes, control characters, an object that stands where
-another one needs a folder) are kept in `root/.odd/BUCKET/` under a hash. Bytes on their way are in `root/.partial/`; an
-object appears by one rename, whole.
+`root/BUCKET/granular/daily/start_date=2022-04-01/file.csv` is a file to look at, when the name allows it.
+Names that a file system cannot hold (`..`, `//`, a trailing `/`, parts over 200 bytes, control characters, an
+object that stands where another one needs a folder) are kept in `root/.odd/BUCKET/` under a hash. Bytes on
+their way are in `root/.partial/`; an object appears by one rename, whole.
 """
 
 import base64
@@ -91,7 +91,10 @@ ANYTHING = Precondition()
 
 @dataclass(kw_only=True)
 class Draft:
-    """Bytes on their way to becoming an object: a file outside every bucket, its size and its running checksum."""
+    """Bytes on their way to becoming an object.
+
+    A file outside every bucket, its size and its running checksum.
+    """
 
     path: Path
     file: BinaryIO
@@ -100,7 +103,9 @@ class Draft:
 
     def append(self, data: bytes) -> None:
         """Write some more."""
-        self.file.write(data)
+        view = memoryview(data)
+        while view:
+            view = view[self.file.write(view) :]
         self.crc = google_crc32c.extend(self.crc, data)
         self.size += len(data)
 
@@ -128,7 +133,10 @@ class _Bucket:
 
 
 class ObjectStore:
-    """Buckets and their objects. Every change is atomic; observers are called before the next one can happen."""
+    """Buckets and their objects.
+
+    Every change is atomic; observers are called before the next one can happen.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -155,7 +163,7 @@ class ObjectStore:
             return sorted(self._buckets)
 
     def on_change(self, observer: Callable[[Change], object]) -> None:
-        """Call `observer` after every change, from the thread that made it, before anyone can see or make another."""
+        """Call `observer` after every change, in the thread that made it, before anyone can see another."""
         with self.lock:
             self._observers.append(observer)
 
@@ -177,7 +185,10 @@ class ObjectStore:
             return self._bucket(bucket).objects.get(name)
 
     def open(self, bucket: str, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
-        """The object and its bytes, which stay its own whatever happens to the name; None if it is not there."""
+        """The object and its bytes, which stay its own whatever happens to the name.
+
+        None if it is not there.
+        """
         with self.lock:
             info = self.get(bucket, name)
             return (info, info.path.open("rb")) if info else None
@@ -198,7 +209,10 @@ class ObjectStore:
         content_encoding: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> ObjectInfo:
-        """Make a draft the object `name`, at once and whole. Raises PreconditionFailedError, NoSuchBucketError."""
+        """Make a draft the object `name`, at once and whole.
+
+        Raises PreconditionFailedError, NoSuchBucketError.
+        """
         draft.file.close()
         md5 = draft.md5() if draft.size <= MD5_LIMIT_BYTES else None
         with self.lock:

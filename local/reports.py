@@ -1,8 +1,9 @@
-"""Made-up reports: the same aggregation, file prefix, shard and number of rows give the same bytes, every time. [pure]
+"""Made-up reports: the same aggregation, file prefix, shard and number of rows give the same bytes.
 
-What Usercentrics documents is here: the event types of interaction analytics, and `consent` (0 opt-out, 1 opt-in) and `action`
-(0..8) of granular analytics. Every other column is a sample: the real ones are not documented, so nothing may rely on
-them. No column is called `start_date`, which is the name of the partition in BigQuery.
+[pure] What Usercentrics documents is here: the event types of interaction analytics, and `consent` (0
+opt-out, 1 opt-in) and `action` (0..8) of granular analytics. Every other column is a sample: the real ones
+are not documented, so nothing may rely on them. No column is called `start_date`, which is the name of the
+partition in BigQuery.
 """
 
 import random
@@ -25,7 +26,10 @@ EVENT_TYPES = (
 )
 _EVENT_WEIGHTS = (60, 20, 12, 3, 4, 3, 2, 1, 1, 3, 1, 4)
 OPT_IN_RATES = {0: 1.0, 1: 0.0, 2: 0.5, 3: 0.1, 4: 0.9, 5: 0.6, 6: 0.4, 7: 0.55, 8: 0.6}
-"""How often `consent` is 1, by `action`: all of Accept All (0), none of Deny All (1), samples for the rest."""
+"""How often `consent` is 1, by `action`.
+
+All of Accept All (0), none of Deny All (1), samples for the rest.
+"""
 _ACTION_WEIGHTS = (30, 18, 1, 35, 4, 2, 2, 6, 2)
 HEADERS = {
     "interaction": "event_time,setting_id,domain,country,device,event_type",
@@ -34,13 +38,19 @@ HEADERS = {
 COUNTRIES = ("AT", "BE", "DE", "DK", "ES", "FR", "IT", "NL", "PL", "SE")
 DEVICES = ("desktop", "mobile", "tablet")
 BLOCK_ROWS = 20_000
-"""So many rows are unique; a longer report repeats them, so that gigabytes are made as fast as they are written."""
+"""So many rows are unique.
+
+A longer report repeats them, so that gigabytes are made as fast as they are written.
+"""
 
 
 def report(
     aggregation: str, file_prefix: str, shard: int, *, rows: int, least_bytes: int = 0
 ) -> Iterator[bytes]:
-    """The CSV file in blocks, first its header. It has `rows` rows, more when it takes more to reach `least_bytes`."""
+    """The CSV file in blocks, first its header.
+
+    It has `rows` rows, more when it takes more to reach `least_bytes`.
+    """
     header = f"{HEADERS[aggregation]}\n".encode()
     yield header
     left_bytes = least_bytes - len(header)
@@ -76,4 +86,5 @@ def _interaction_line(dice: random.Random) -> str:
 def _granular_line(dice: random.Random) -> str:
     (action,) = dice.choices(range(9), _ACTION_WEIGHTS)
     consent = int(dice.random() < OPT_IN_RATES[action])
-    return f"{dice.getrandbits(64):016x},{dice.choice(COUNTRIES)},service-{dice.randrange(12)},{action},{consent}"
+    controller_id, service = f"{dice.getrandbits(64):016x}", f"service-{dice.randrange(12)}"
+    return f"{controller_id},{dice.choice(COUNTRIES)},{service},{action},{consent}"

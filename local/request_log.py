@@ -1,4 +1,7 @@
-"""What a stand-in was asked, for tests that count requests. Queries are never kept: they hold keys and signatures."""
+"""What a stand-in was asked, for tests that count requests.
+
+Queries are never kept: they hold keys and signatures.
+"""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(kw_only=True)
 class Request:
-    """One request. It is entered when its head has been read, and filled in before the client can see the answer."""
+    """One request.
+
+    It is entered when its head has been read, and filled in before the client can see the answer.
+    """
 
     method: str
     path: str

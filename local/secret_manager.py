@@ -126,5 +126,7 @@ class _Handler(grpc.GenericRpcHandler):
             response_serializer=service.AccessSecretVersionResponse.serialize,
         )
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[service.AccessSecretVersionRequest, service.AccessSecretVersionResponse] | None":
         return self._method if handler_call_details.method == _METHOD else None

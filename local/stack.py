@@ -7,6 +7,7 @@
 With `STORAGE_EMULATOR_HOST` in the environment the destination is that Cloud Storage; the source stays here.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from typing import Self
 
 from google.api_core.exceptions import Conflict
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage as google_storage
+from google.cloud import storage as google_storage  # type: ignore[attr-defined]
 
 from local.clock import Clock
 from local.export_service import ExportService
@@ -33,8 +34,10 @@ BUCKET = "usercentrics-exports"
 class Stack:
     """All stand-ins, started by `with` and gone after it. Ports are free ones unless given.
 
-    storage: Cloud Storage; `objects`, `put`, `delete`, `read`, `on_change`, `requests`, `links`, `page_size`, `lose_sessions`, `hang_up`
-    exports: the export service; `put`, `remove`, `files`, `links`, `keys`, `link_life_s`, `v1_form`, `requests`
+    storage: Cloud Storage; `objects`, `put`, `delete`, `read`, `on_change`, `requests`, `links`, `page_size`,
+    `lose_sessions`, `hang_up`
+    exports: the export service; `put`, `remove`, `files`, `links`, `keys`, `link_life_s`, `v1_form`,
+    `requests`
     secrets: Secret Manager; `add_version`, `disable`, `remove`, `requests`
     faults: fault switches for all of them
     clock: the time for the export service
@@ -88,10 +91,8 @@ class Stack:
         if self.is_destination_ours:
             self.storage.create_bucket(self.bucket)
         else:
-            try:
+            with contextlib.suppress(Conflict):
                 self.client().create_bucket(self.bucket)
-            except Conflict:
-                pass
         return self
 
     def __exit__(
@@ -109,7 +110,7 @@ class Stack:
         """Google's own client, on the destination."""
         return google_storage.Client(
             project="local",
-            credentials=AnonymousCredentials(),
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
             client_options={"api_endpoint": self.storage_host},
         )
 

@@ -1,7 +1,8 @@
 """A strict stand-in of Cloud Storage: the JSON API as google-cloud-storage uses it, and the signed-link side.
 
-What it does not know it refuses with 501, so that nothing is proved on a guess. The rules are those of Google's
-documentation; `local.objects`, `local.uploads`, `local.links` and `local.delivery` each keep their part of them.
+What it does not know it refuses with 501, so that nothing is proved on a guess. The rules are those of
+Google's documentation; `local.objects`, `local.uploads`, `local.links` and `local.delivery` each keep their
+part of them.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +18,9 @@ from local.json_api import JsonApi
 from local.links import SIGNATURE, Links
 from local.objects import Change, NoSuchBucketError, ObjectInfo, ObjectStore
 from local.request_log import RequestLog
+from local.server import Server
 from local.uploads import Sessions
-from local.wire import Conversation, Server
+from local.wire import Conversation
 
 PAGE_SIZE = 1000
 
@@ -49,7 +51,7 @@ class Storage(Server):
         return self.store.objects(bucket, prefix)
 
     def on_change(self, observer: Callable[[Change], object]) -> None:
-        """Call `observer` after every change, from the thread that made it, before anyone can see or make another."""
+        """Call `observer` after every change, in the thread that made it, before anyone can see another."""
         self.store.on_change(observer)
 
     def create_bucket(self, bucket: str) -> None:
@@ -84,7 +86,10 @@ class Storage(Server):
             return self.objects(bucket)[name].read_bytes()
 
     def lose_sessions(self, status: int = 410) -> int:
-        """Lose every open upload session: requests to them answer `status` from now on. Gives back how many."""
+        """Lose every open upload session.
+
+        Requests to them answer `status` from now on. Gives back how many.
+        """
         open_sessions = self.sessions.open_sessions()
         for session in open_sessions:
             session.lose(status)
@@ -136,5 +141,5 @@ class _StorageConversation(JsonApi, Conversation):
 
 
 def _xml_error(code: str, message: str) -> tuple[str, bytes]:
-    text = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    return "application/xml; charset=UTF-8", text.encode()
+    error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    return "application/xml; charset=UTF-8", f"<?xml version='1.0' encoding='UTF-8'?>{error}".encode()

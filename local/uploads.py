@@ -1,8 +1,9 @@
 """Resumable uploads: sessions that keep what arrived, and become an object only when whole.
 
-The rules, from Google's documentation: a session keeps multiples of 256 KiB until its last byte is there, never less than
-it said before; a request starts exactly at the first byte that is not kept; the declared checksum and the generation
-precondition decide at the end whether there will be an object (the precondition also at the beginning).
+The rules, from Google's documentation: a session keeps multiples of 256 KiB until its last byte is there,
+never less than it said before; a request starts exactly at the first byte that is not kept; the declared
+checksum and the generation precondition decide at the end whether there will be an object (the precondition
+also at the beginning).
 """
 
 import re
@@ -35,7 +36,10 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ContentRange:
-    """`bytes FIRST-LAST/TOTAL`. `first` None: no bytes come, this asks how far the session is. `total` None: `*`."""
+    """`bytes FIRST-LAST/TOTAL`.
+
+    `first` None: no bytes come, this asks how far the session is. `total` None: `*`.
+    """
 
     first: int | None
     last: int | None
@@ -84,7 +88,10 @@ class Wanted:
 
 @dataclass(kw_only=True, eq=False)
 class Session:
-    """One upload. Its `lock` guards all of it; a later request takes over from an earlier one that still reads."""
+    """One upload.
+
+    Its `lock` guards all of it; a later request takes over from an earlier one that still reads.
+    """
 
     id: str
     wanted: Wanted
@@ -107,7 +114,10 @@ class Session:
         return self.total_bytes is not None and self.kept_bytes == self.total_bytes
 
     def take_over(self, content_range: ContentRange) -> int:
-        """Begin a request: check its range, and end whoever still writes. Gives back the new writer's number."""
+        """Begin a request.
+
+        Check its range, and end whoever still writes. Gives back the new writer's number.
+        """
         if self.state is State.DONE:
             return self.writer
         if content_range.total is not None:

@@ -1,7 +1,8 @@
 """HTTP/1.1 as the stand-ins speak it: one thread a connection, real keep-alive, and a fault at any byte.
 
-A `Conversation` reads a request, lets a room (storage, export service) answer it, and leaves the connection fit for the
-next one. Everything sent and received passes through here, so that a fault can stop, slow, change or break it at a byte.
+A `Conversation` reads a request, lets a room (storage, export service) answer it, and leaves the connection
+fit for the next one. Everything sent and received passes through here, so that a fault can stop, slow, change
+or break it at a byte.
 """
 
 import contextlib
@@ -9,19 +10,18 @@ import fcntl
 import json
 import socket
 import struct
-import sys
 import termios
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
-from local.faults import Fault, Faults, Kind
+from local.faults import Fault, Kind
 from local.payloads import BytesPayload, Payload
-from local.request_log import Request, RequestLog
+from local.request_log import Request
+from local.server import Server
 
 BLOCK_BYTES = 1 << 20
 SMALL_BODY_BYTES = 64 << 20
@@ -53,70 +53,6 @@ class Cut(Exception):  # noqa: N818 - what is left to do is the room's to decide
     def __init__(self, fault: Fault | None) -> None:
         super().__init__("the request's body was cut")
         self.fault = fault
-
-
-class Server(ThreadingHTTPServer):
-    """An HTTP server on 127.0.0.1 with a request log and fault switches. It listens once it is made."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 1024
-    allow_reuse_address = True
-
-    def __init__(self, conversation: type["Conversation"], *, faults: Faults, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), conversation)
-        self.faults = faults
-        self.log = RequestLog()
-        self._connections: set[socket.socket] = set()
-        self._connections_lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        """`http://127.0.0.1:PORT`."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def server_bind(self) -> None:
-        """Bind without asking DNS for this machine's name, as the standard library would."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
-
-    def start(self) -> None:
-        """Serve from a thread of its own."""
-        threading.Thread(
-            target=self.serve_forever, args=(0.02,), name=f"serve {self.url}", daemon=True
-        ).start()
-
-    def stop(self) -> None:
-        """Stop listening and break every connection."""
-        self.shutdown()
-        self.server_close()
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """Break every open connection, as a restart would."""
-        with self._connections_lock:
-            connections = list(self._connections)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def finish_request(self, request: object, client_address: object) -> None:
-        """Serve one connection, known to `hang_up` meanwhile."""
-        assert isinstance(request, socket.socket)  # noqa: S101 - narrows socketserver's wide type
-        with self._connections_lock:
-            self._connections.add(request)
-        try:
-            super().finish_request(request, client_address)
-        finally:
-            with self._connections_lock:
-                self._connections.discard(request)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that went away are no news; anything else is a mistake in a stand-in and is shown."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Conversation(BaseHTTPRequestHandler):
@@ -197,7 +133,10 @@ class Conversation(BaseHTTPRequestHandler):
         """Keep quiet: the log is `Server.log`."""
 
     def meet(self, where: str, name: str) -> None:
-        """Say what this request means, and suffer the faults that come before its answer. May raise `Answered`."""
+        """Say what this request means, and suffer the faults that come before its answer.
+
+        May raise `Answered`.
+        """
         self.where = where
         self.request_record.operation, self.request_record.name = where, name
         self.armed = self.server.faults.take(where, name)
@@ -465,7 +404,10 @@ def _flush(connection: socket.socket) -> None:
 
 
 def _linger(connection: socket.socket) -> None:
-    """End our side and read what still comes: closing with unread bytes would destroy the answer on its way."""
+    """End our side and read what still comes.
+
+    Closing with unread bytes would destroy the answer on its way.
+    """
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1 << 16):
