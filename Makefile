@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve test lint types format lock clean
+.PHONY: help demo serve test bench bench-quick lint types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,6 +24,17 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 test: $(VENV)/.installed ## run every test
 	$(BIN)/pytest -n 2
 
+$(BENCH_VENV)/.installed: requirements.txt bench/requirements.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
+bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## this copy beside others; ten minutes; Debian packages: curl, rclone
+	@$(BIN)/python -m bench --output bench/results.md
+
+bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less work, one minute
+	@$(BIN)/python -m bench --quick
+
 lint: $(VENV)/.installed ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,6 +49,7 @@ format: $(VENV)/.installed ## let ruff mend what it can
 lock: ## compile requirements*.in anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header bench/requirements.in -o bench/requirements.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -7,7 +7,7 @@ from statistics import median
 from bench.peers import Cost, Peer
 from bench.servers import Servers
 from bench.source import PREFIX
-from bench.work import GIB, Job, Work
+from bench.work import AT_ONCE, GIB, KIB, Job, Work
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Bench:
         self._broken: dict[str, str] = {}
 
     def warm_up(self) -> None:
-        """Let each peer copy one small file: warm caches and imports, and a list of those that cannot."""
-        job = self._laid_out(Work("warm up", 1, 1024))
+        """Let each peer copy one short file: warm caches and imports, and a list of those that cannot."""
+        job = self._laid_out(Work("warm up", 1, KIB))
         for peer in self._peers:
             missing = peer.missing()
             if missing is not None:
@@ -111,7 +111,7 @@ class Bench:
         self._expected = (work.size_bytes, told["crc32c"])
         self._forgets = not work.is_there_already
         names = tuple(f"granular/daily/start_date=2022-04-01/{PREFIX}-{n:012d}.csv" for n in range(work.files))
-        return Job(tuple(told["links"]), names, min(work.files, 8))
+        return Job(tuple(told["links"]), names, work.size_bytes, min(work.files, AT_ONCE))
 
     def _run(self, peer: Peer, job: Job, *, must_hold: int) -> Run:
         self._servers.source.tell()

@@ -61,6 +61,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "BENCH_AUTHORITY": authority,
         "PYTHONPATH": str(TRUST),
         "STORAGE_EMULATOR_HOST": servers.sink.url,
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it asks over gRPC what kind of bucket it is
         "RCLONE_CONFIG": "",
         "RCLONE_CA_CERT": authority,
         "RCLONE_GCS_ANONYMOUS": "true",
@@ -102,7 +103,7 @@ class CommandPeer:
         began = time.monotonic()
         process = subprocess.Popen(  # noqa: S603 - our own command
             ["xargs", "-P", str(job.at_once), "-n", "2", "sh", "-c", self._script, "sh"],  # noqa: S607 - found on the PATH
-            env=environment(self._servers),
+            env=environment(self._servers) | {"SIZE": str(job.size_bytes)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -191,14 +192,14 @@ _BEGIN = (
 _CURL = {"curl": "apt-get install curl"}
 
 
-def ceilings(servers: Servers, big_file: Path) -> list[Peer]:
-    """Return what shows how fast source and sink are by themselves; `big_file` is what is sent."""
+def ceilings(servers: Servers) -> list[Peer]:
+    """Return what shows how fast source and sink are by themselves."""
     limit = "shown with the large files"
     return [
         CommandPeer("ceiling: curl, download only", 'curl -sSf -o /dev/null "$1"', servers, needs=_CURL, limit=limit),
         CommandPeer(
             "ceiling: curl, upload only",
-            f'{_BEGIN} curl -sSf -T {big_file} -o /dev/null "$session"',
+            f'{_BEGIN} truncate -s "$SIZE" "$HOME/hole" && curl -sSf -T "$HOME/hole" -o /dev/null "$session"',
             servers,
             needs=_CURL,
             limit=limit,

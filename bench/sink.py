@@ -116,7 +116,11 @@ class Sink(Server):
             stored = self._store(session.bucket, session.name, session.metadata, size, crc32c, None)
             wire.answer_json(200, stored.resource)
         else:
-            wire.answer(308, {"Range": f"bytes=0-{size - 1}"} if size else {})
+            headers = {"Range": f"bytes=0-{size - 1}"} if size else {}
+            status = 308
+            if request.headers.get("x-guploader-no-308") == "yes":  # as Google's client for Go, and so rclone, wants it
+                status, headers["X-HTTP-Status-Code-Override"] = 200, "308"
+            wire.answer(status, headers)
         return "upload"
 
     def _multipart(self, wire: Wire, request: Request, bucket: str) -> str:

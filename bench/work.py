@@ -39,6 +39,8 @@ class Job:
     links: tuple[str, ...]
     names: tuple[str, ...]
     """Of the objects, in the links' order."""
+    size_bytes: int
+    """Of each file."""
     at_once: int
 
 
