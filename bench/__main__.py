@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller files, fewer rounds, one minute")
     parser.add_argument("--rounds", type=int, help="how often each peer does each work (5; quick: 3)")
-    parser.add_argument("--patience", type=float, help="seconds one peer may spend on one work (14; quick: 3)")
+    parser.add_argument("--patience", type=float, help="seconds one peer may spend on one work (14; quick: 1.5)")
     parser.add_argument("--delay-ms", type=float, default=work.DELAY_S * 1000, help="of the works with a delay")
     parser.add_argument("--output", type=Path, help="where the tables are written; printed in any case")
     asked = parser.parse_args()
@@ -26,7 +26,7 @@ def main() -> None:
         project = ProjectPeer(servers)
         everyone: list[peers.Peer] = [project, *peers.others(servers), *peers.ceilings(servers)]
         rounds = asked.rounds or (3 if asked.quick else 5)
-        bench = Bench(servers, everyone, rounds=rounds, patience_s=asked.patience or (3 if asked.quick else 14))
+        bench = Bench(servers, everyone, rounds=rounds, patience_s=asked.patience or (1.5 if asked.quick else 14))
         bench.warm_up()
         cold = cold_start.measure(project, tries=1 if asked.quick else 3)
         tables: list[list[Row]] = []

@@ -77,6 +77,8 @@ def _entries() -> list[tuple[str, float]]:
     for line in told.splitlines()[1:]:
         own, _, module = (part.strip() for part in line.removeprefix("import time:").split("|"))
         parts = module.split(".")
-        package = ".".join(parts[:3] if parts[:2] == ["google", "cloud"] else parts[:2] if parts[0] == "google" else parts[:1])
+        package = ".".join(
+            parts[:3] if parts[:2] == ["google", "cloud"] else parts[:2] if parts[0] == "google" else parts[:1]
+        )
         by_package[package] = by_package.get(package, 0.0) + int(own) / 1e6
     return sorted(by_package.items(), key=lambda entry: -entry[1])[:TOP]

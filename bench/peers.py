@@ -31,6 +31,8 @@ class Peer(Protocol):
     """One way to copy."""
 
     name: str
+    copies: bool
+    """False where it shows the limits of source and sink."""
 
     def missing(self) -> str | None:
         """Return how to install it; None where it is there."""
@@ -77,15 +79,25 @@ def environment(servers: Servers) -> dict[str, str]:
 
 
 class CommandPeer:
-    """A command line, once a file: $1 is the link, $2 the object's name."""
+    """A command line, once a file: $1 is the link, $2 the object's name, $SIZE its length in bytes."""
 
-    def __init__(self, name: str, script: str, servers: Servers, *, needs: dict[str, str], limit: str = "") -> None:
-        """`needs` says how to install each program; `limit` why it is not asked to copy many small files."""
+    def __init__(
+        self,
+        name: str,
+        script: str,
+        servers: Servers,
+        *,
+        needs: dict[str, str],
+        copies: bool = True,
+        most_files: tuple[int, str] | None = None,
+    ) -> None:
+        """`needs` says how to install each program; `most_files` how many it is given at most, and why."""
         self.name = name
+        self.copies = copies
         self._script = script
         self._servers = servers
         self._needs = needs
-        self._limit = limit
+        self._most_files = most_files
 
     def missing(self) -> str | None:
         """Return how to install it."""
@@ -95,7 +107,7 @@ class CommandPeer:
         """Return why it does not do this work."""
         if work.is_there_already:
             return COPIES_AGAIN
-        return self._limit if work.is_small and self._limit else None
+        return self._most_files[1] if self._most_files and work.files > self._most_files[0] else None
 
     def run(self, job: Job) -> Cost:
         """Start it for each file, `at_once` at a time."""
@@ -129,6 +141,8 @@ class CommandPeer:
 
 class LibraryPeer:
     """A Python library in a process of its own, started and imported before the clock runs, as the function is."""
+
+    copies = True
 
     def __init__(self, name: str, way: str, servers: Servers) -> None:
         """`way` is a name in `library_peers.WAYS`."""
@@ -194,15 +208,23 @@ _CURL = {"curl": "apt-get install curl"}
 
 def ceilings(servers: Servers) -> list[Peer]:
     """Return what shows how fast source and sink are by themselves."""
-    limit = "shown with the large files"
+    large = (8, "shown with the large files")
     return [
-        CommandPeer("ceiling: curl, download only", 'curl -sSf -o /dev/null "$1"', servers, needs=_CURL, limit=limit),
+        CommandPeer(
+            "ceiling: curl, download only",
+            'curl -sSf -o /dev/null "$1"',
+            servers,
+            needs=_CURL,
+            copies=False,
+            most_files=large,
+        ),
         CommandPeer(
             "ceiling: curl, upload only",
             f'{_BEGIN} truncate -s "$SIZE" "$HOME/hole" && curl -sSf -T "$HOME/hole" -o /dev/null "$session"',
             servers,
             needs=_CURL,
-            limit=limit,
+            copies=False,
+            most_files=large,
         ),
     ]
 
@@ -231,6 +253,6 @@ def others(servers: Servers) -> list[Peer]:
             'curl -sSf "$1" | gcloud storage cp - "gs://$BUCKET/$2"',
             servers,
             needs={"gcloud": "https://cloud.google.com/sdk/docs/install"},
-            limit="starts for each file, more than a second of processor time each",
+            most_files=(1, "starts anew for each file, which takes seconds of processor time each"),
         ),
     ]

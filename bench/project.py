@@ -16,6 +16,7 @@ class ProjectPeer:
     """The function, warm: what an instance costs before its first answer is shown by itself."""
 
     name = "**this project**"
+    copies = True
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers

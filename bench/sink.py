@@ -67,7 +67,7 @@ class Sink(Server):
     def handle(self, wire: Wire, request: Request) -> str:
         """Answer one request of the JSON API."""
         match request.method, request.segments:
-            case ("PUT" | "POST"), ["upload" | "resumable", *_] if "upload_id" in request.query:
+            case (("PUT" | "POST"), ["upload" | "resumable", *_]) if "upload_id" in request.query:
                 return self._continue(wire, request)
             case "POST", ["upload" | "resumable", *_, "b", bucket, "o"]:
                 if request.query.get("uploadType") == "multipart":
@@ -98,7 +98,8 @@ class Sink(Server):
         token = self._number()
         self._sessions[token] = Session(name, metadata, bucket)
         wire.answer(
-            200, {"Location": f"{self.url}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={token}"}
+            200,
+            {"Location": f"{self.url}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={token}"},
         )
         return "session"
 

@@ -15,7 +15,7 @@ from bench.work import AT_ONCE, GIB, MIB, Work
 
 PROJECT = ProjectPeer.name
 _HEAD = (
-    "| | seconds | slowest, fastest | MB/s | CPU-s per GiB | peak MB | requests | new connections | ratio | runs |\n"
+    "| | seconds | fastest .. slowest | MB/s | CPU-s per GiB | peak MB | requests | new connections | ratio | runs |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 REQUESTS_A_FILE = 3
@@ -94,7 +94,11 @@ def _circumstances(command: str) -> list[str]:
         "gcloud": _first_line("gcloud", "--version"),
     }
     cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         "unknown",
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
@@ -102,7 +106,9 @@ def _circumstances(command: str) -> list[str]:
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. {os.cpu_count()} cores ({cpu}), {memory:.0f} GiB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
         f"google-cloud-storage {version('google-cloud-storage')}, requests {version('requests')}, "
-        f"urllib3 {version('urllib3')}. " + ", ".join(told for told in tools.values() if told) + f". Load before: {_LOAD}.",
+        f"urllib3 {version('urllib3')}. "
+        + ", ".join(told for told in tools.values() if told)
+        + f". Load before: {_LOAD}.",
         "",
         "TLS on both sides, loopback; source, sink and copying share the cores. The sink checks length and crc32c of",
         "every object, so only whole copies are counted. This project's rows are the function itself under",
@@ -184,7 +190,11 @@ def _cold_start(cold: ColdStart) -> Iterator[str]:
 
 def _first_line(*command: str) -> str:
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0].partition(" (")[0]  # noqa: S603 - our own
+        return (
+            subprocess.run(command, check=True, capture_output=True, text=True)
+            .stdout.splitlines()[0]
+            .partition(" (")[0]
+        )  # noqa: S603 - our own
     except (OSError, subprocess.CalledProcessError):
         return ""
 
