@@ -131,7 +131,7 @@ class FunctionProcess:
         self._process.terminate()
         return self._process.wait(timeout)
 
-    def post(  # noqa: PLR0913 - the parts of a request
+    def post(
         self,
         body: object = None,
         *,

@@ -198,7 +198,7 @@ class ObjectStore:
         handle, path = tempfile.mkstemp(dir=self._partial)
         return Draft(path=Path(path), file=os.fdopen(handle, "wb", buffering=0))
 
-    def commit(  # noqa: PLR0913 - an object's attributes
+    def commit(
         self,
         draft: Draft,
         *,

@@ -41,9 +41,7 @@ class Server(ThreadingHTTPServer):
 
     def start(self) -> None:
         """Serve from a thread of its own."""
-        threading.Thread(
-            target=self.serve_forever, args=(0.02,), name=f"serve {self.url}", daemon=True
-        ).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), name=f"serve {self.url}", daemon=True).start()
 
     def stop(self) -> None:
         """Stop listening and break every connection."""

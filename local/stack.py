@@ -43,7 +43,7 @@ class Stack:
     clock: the time for the export service
     """
 
-    def __init__(  # noqa: PLR0913 - what a caller may choose
+    def __init__(
         self,
         *,
         root: Path | None = None,

@@ -72,9 +72,7 @@ class Storage(Server):
         content_encoding: str | None = None,
     ) -> ObjectInfo:
         """Write an object directly, with a new generation."""
-        return self.store.put(
-            bucket, name, data, content_type=content_type, content_encoding=content_encoding
-        )
+        return self.store.put(bucket, name, data, content_type=content_type, content_encoding=content_encoding)
 
     def delete(self, bucket: str, name: str) -> bool:
         """Delete an object directly; False if it is not there."""
@@ -111,9 +109,7 @@ class _StorageConversation(JsonApi, Conversation):
     def error_body(self, status: int, message: str) -> tuple[str, bytes]:
         if self.is_json:
             return self.json_error_body(status, message)
-        code = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 416: "InvalidRange"}.get(
-            status, ""
-        )
+        code = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 416: "InvalidRange"}.get(status, "")
         return _xml_error(code or HTTPStatus(status).phrase.title().replace(" ", ""), message)
 
     def overwrite(self, fault: Fault) -> None:

@@ -52,9 +52,7 @@ class UploadApi(JsonConversation):
             self.answer_error(HTTPStatus.BAD_REQUEST, "expected multipart/related with two parts")
         _, metadata = pieces[1].removesuffix(b"\r\n").split(b"\r\n\r\n", 1)
         media_head, data = pieces[2].removesuffix(b"\r\n").split(b"\r\n\r\n", 1)
-        content_type = (
-            BytesParser().parsebytes(media_head.lstrip() + b"\r\n\r\n", headersonly=True).get("Content-Type")
-        )
+        content_type = BytesParser().parsebytes(media_head.lstrip() + b"\r\n\r\n", headersonly=True).get("Content-Type")
         return self.parse_json(metadata), content_type, data
 
     def _start_session(self) -> NoReturn:
@@ -180,9 +178,7 @@ class UploadApi(JsonConversation):
             content_encoding=_text(metadata, "contentEncoding"),
             crc32c=_text(metadata, "crc32c"),
             md5=_text(metadata, "md5Hash"),
-            metadata={str(key): str(value) for key, value in custom.items()}
-            if isinstance(custom, dict)
-            else {},
+            metadata={str(key): str(value) for key, value in custom.items()} if isinstance(custom, dict) else {},
             precondition=self.precondition(),
         )
 

@@ -39,15 +39,15 @@ READS_FIRST = {"upload.put"}
 """Operations whose request body is the matter: `after_bytes` counts its bytes."""
 
 
-class Answered(Exception):  # noqa: N818 - not an error: the request needs nothing more
+class Answered(Exception):
     """The answer has been sent; unwind."""
 
 
-class HangUp(Exception):  # noqa: N818 - not an error: the connection is over
+class HangUp(Exception):
     """The connection is closed or must be; unwind."""
 
 
-class Cut(Exception):  # noqa: N818 - what is left to do is the room's to decide
+class Cut(Exception):
     """The request's body ends here: the client went away (`fault` is None), or a fault wants it so."""
 
     def __init__(self, fault: Fault | None) -> None:
@@ -271,9 +271,7 @@ class Conversation(BaseHTTPRequestHandler):
         content_type, body = self.error_body(status, message)
         self.answer(status, [("Content-Type", content_type), *(headers or [])], body)
 
-    def answer_json(
-        self, value: object, status: int = HTTPStatus.OK, headers: Headers | None = None
-    ) -> NoReturn:
+    def answer_json(self, value: object, status: int = HTTPStatus.OK, headers: Headers | None = None) -> NoReturn:
         """Answer with JSON."""
         body = json.dumps(value).encode()
         self.answer(status, [("Content-Type", "application/json; charset=UTF-8"), *(headers or [])], body)
