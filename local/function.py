@@ -94,7 +94,7 @@ class FunctionProcess:
             start_new_session=True,
         )
         self._leash = subprocess.Popen(  # noqa: S603 - our own command
-            ["/bin/sh", "-c", 'read _; kill -KILL -- "-$0"', str(self.pid)],
+            ["/bin/sh", "-c", 'read _; kill -KILL "-$0"', str(self.pid)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

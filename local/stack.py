@@ -17,7 +17,7 @@ from typing import Self
 
 from google.api_core.exceptions import Conflict
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage as google_storage  # type: ignore[attr-defined]
+from google.cloud import storage as google_storage
 
 from local.clock import Clock
 from local.export_service import ExportService

@@ -97,8 +97,12 @@ class Storage(Server):
 class _StorageConversation(JsonApi, Conversation):
     server: Storage
 
+    @property
+    def is_json(self) -> bool:
+        """Whether this is the JSON API; the rest is the XML API."""
+        return self.target_path.startswith(("/storage/", "/upload/", "/download/"))
+
     def route(self) -> NoReturn:
-        self.is_json = self.target_path.startswith(("/storage/", "/upload/", "/download/"))
         try:
             if self.is_json:
                 self.route_json()
