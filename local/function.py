@@ -75,6 +75,16 @@ class FunctionProcess:
             raise RuntimeError("the function has not been started")
         return self._process.pid
 
+    @property
+    def output_path(self) -> Path:
+        """The file that takes what it writes; gone with it."""
+        return Path(self._output.name)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         """Start it; returns when it takes connections. RuntimeError with its output if it does not."""
         command = [
