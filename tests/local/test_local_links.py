@@ -93,6 +93,12 @@ def test_a_link_signed_for_get_does_not_allow_head(link: str) -> None:
     assert requests.head(link, timeout=10).status_code == 403
 
 
+def test_names_in_links_are_percent_decoded(stack: Stack, link: str) -> None:
+    assert get(link).content == DATA
+    other = stack.storage.links.sign(SOURCE_BUCKET, NAME, encoded_name="acme%2Ffile%20one.csv")
+    assert get(other).content == DATA
+
+
 def test_a_missing_object_is_404(stack: Stack) -> None:
     response = get(stack.storage.links.sign(SOURCE_BUCKET, "nothing"))
     assert (response.status_code, "<Code>NoSuchKey</Code>" in response.text) == (404, True)
