@@ -254,6 +254,7 @@ def _linger(connection: socket.socket) -> None:
     Closing with unread bytes would destroy the answer on its way.
     """
     with contextlib.suppress(OSError):
+        connection.settimeout(DRAIN_S)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1 << 16):
             pass
