@@ -1,36 +1,16 @@
-"""The world, started once for a whole session of tests."""
+"""The world, opened once for a whole session of tests."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from local.function import FunctionProcess
-from local.stack import Stack
-from tests.situations.world import FAST, SECRETS_OF_A_RUN, World
+from tests.situations.world import World, open_world
 
 
 @pytest.fixture(scope="session")
 def _shared() -> Iterator[World]:
-    with ExitStack() as exits:
-        stack = exits.enter_context(Stack())
-        started: list[FunctionProcess] = []
-
-        def start(**env: str) -> FunctionProcess:
-            function = FunctionProcess(stack.function_env() | FAST | env)
-            started.append(function)
-            exits.callback(function.stop)
-            return function.start()
-
-        world = World(stack, start(), start)
-        stack.storage.on_change(world.watch)
+    with open_world() as world:
         yield world
-        stack.faults.clear()
-        world.pool.shutdown()
-        for function in started:
-            output = function.output()
-            assert not [secret for secret in SECRETS_OF_A_RUN if secret in output]
-            assert "Traceback" not in output
 
 
 @pytest.fixture

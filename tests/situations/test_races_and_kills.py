@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -28,10 +27,9 @@ STAGES = {
 
 
 @pytest.fixture(scope="module")
-def other(request: pytest.FixtureRequest) -> Iterator[FunctionProcess]:
+def other(_shared: World) -> FunctionProcess:
     """A second instance of the function, which knows nothing of the first."""
-    world: World = request.getfixturevalue("_shared")
-    yield world.start()
+    return _shared.start()
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -196,7 +196,10 @@ def test_a_renewed_listing_without_the_file_is_compared_anew(world: World) -> No
     """The export was issued anew with fewer files while links expired: what is gone is not copied."""
     world.issue(shards(3))
     world.stack.faults.add(
-        "link.get", "call", name="000000000002", call=lambda _request: world.issue(shards(2)) or world.stack.storage.links.expire_all()
+        "link.get",
+        "call",
+        name="000000000002",
+        call=lambda _request: world.issue(shards(2)) or world.stack.storage.links.expire_all(),
     )
     assert world.call().status == 200
     world.check_right(shards(2))
@@ -214,7 +217,9 @@ def test_a_file_replaced_between_two_requests_is_started_again(world: World) -> 
 def test_a_file_that_changes_all_the_time_fails_clearly(world: World) -> None:
     """Nothing half is kept of it."""
     versions = iter(range(10_000))
-    world.stack.faults.add("link.get", "call", times=None, call=lambda _r: world.issue(shards(1, mark=f"v{next(versions)}-")))
+    world.stack.faults.add(
+        "link.get", "call", times=None, call=lambda _r: world.issue(shards(1, mark=f"v{next(versions)}-"))
+    )
     world.stack.faults.add("link.get", "reset", after_bytes=SOME, times=None)
     world.issue(shards(1))
     answer = world.call()

@@ -3,8 +3,9 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import google_crc32c
@@ -48,6 +49,7 @@ class World:
     whole: set[str] = field(default_factory=set)
     """Checksums of every content that may ever be visible in the period's folder."""
     violations: list[str] = field(default_factory=list)
+    is_watching: bool = True
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
 
     def issue(self, files: Mapping[str, bytes], prefix: str = PREFIX, **how: str) -> None:
@@ -116,20 +118,21 @@ class World:
 
     def watch(self, change: Change) -> None:
         """See after every single change that nothing visible is half, and that no manifest lies."""
-        if change.bucket != self.stack.bucket:
+        if change.bucket != self.stack.bucket or not self.is_watching:
             return
         after = change.after
         if change.name.startswith(FOLDER) and after is not None and after.crc32c not in self.whole:
             self.violations.append(f"{change.name} is not whole: {after.size} bytes")
-        visible = self.stack.storage.objects(self.stack.bucket)
-        if MANIFEST in visible:
-            manifest = json.loads(visible[MANIFEST].read_bytes())
-            for each in manifest["objects"]:
+        manifest = self.stack.storage.store.get(self.stack.bucket, MANIFEST)
+        if manifest is not None and manifest.content_type == "application/json":  # not a stranger's text
+            visible = self.stack.storage.objects(self.stack.bucket)
+            for each in json.loads(manifest.read_bytes())["objects"]:
                 info = visible.get(each["name"])
                 if info is None or info.crc32c != each["crc32c"]:
                     self.violations.append(f"after {change.name}, the manifest names {each['name']}, which is not so")
 
     def reset(self) -> None:
+        self.is_watching = False
         stack = self.stack
         stack.faults.clear()
         stack.faults.reset_counts()
@@ -144,6 +147,31 @@ class World:
         self.whole.clear()
         self.violations.clear()
         self.forget_requests()
+        self.is_watching = True
+
+
+@contextmanager
+def open_world() -> Iterator[World]:
+    """Start everything; at the end, search all that the functions wrote for what must never be there."""
+    with ExitStack() as exits:
+        stack = exits.enter_context(Stack())
+        started: list[FunctionProcess] = []
+
+        def start(**env: str) -> FunctionProcess:
+            function = FunctionProcess(stack.function_env() | FAST | env)
+            started.append(function)
+            exits.callback(function.stop)
+            return function.start()
+
+        world = World(stack, start(), start)
+        stack.storage.on_change(world.watch)
+        yield world
+        stack.faults.clear()
+        world.pool.shutdown()
+        for function in started:
+            output = function.output()
+            assert not [secret for secret in SECRETS_OF_A_RUN if secret in output]
+            assert "Traceback" not in output
 
 
 def slug(answer: Answer) -> str:
