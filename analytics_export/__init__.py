@@ -1,0 +1,18 @@
+"""Copies Usercentrics analytics exports into Cloud Storage, laid out for BigQuery.
+
+The modules in reading order, as the data goes:
+
+- `request`: what the caller asks for -> the periods
+- `periods`: days, weeks and months; their file prefixes
+- `config`: the settings, each with its unit, default and check
+- `export`: the story of one run: list, compare, copy, clean up, manifest
+- `export_service`: Usercentrics' API: a period -> signed links, or the error it means
+- `api_key`: the key to it, from Secret Manager
+- `source`: the file behind one signed link, from any byte on
+- `transfer`: one link -> one object
+- `landing`: the bucket: names, what it holds, uploads, manifests
+- `columns`: the first line of a CSV file
+- `retries`: how often, how long, and why; the clock
+- `errors`: every way a run can end other than well
+- `logs`: one JSON line an event
+"""

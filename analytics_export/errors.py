@@ -1,0 +1,144 @@
+"""Every way a run can end other than well, grouped by who acts next.
+
+    ExportError
+    ├── InvalidRequest              400  the caller mends the request
+    │   └── PeriodNotFinished       400
+    ├── Misconfigured               500  the operator mends a setting, the secret or the bucket
+    ├── ExportServiceRefused        502  the operator renews the key
+    ├── ExportServiceError          502  somebody looks at the log
+    ├── LinkRefused                 502
+    ├── IntegrityFailure            502
+    └── TryAgainLater               503  nobody: the next call goes on
+        ├── NotAvailableYet
+        ├── UpstreamUnavailable
+        │   └── Conflict                 (another run changes the same period)
+        └── DeadlineReached
+
+`type` is the slug of the answer's problem document and of the log lines. A message says what happened and what to
+do next; it never holds a link's query, an upload session URI or a key.
+"""
+
+from typing import ClassVar
+
+
+class ExportError(Exception):
+    """A run, a period or a file ended in a way that the answer names."""
+
+    type: ClassVar[str]
+    title: ClassVar[str]
+    status: ClassVar[int]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class InvalidRequest(ExportError):
+    """The request names an unknown field, a wrong type or a wrong value."""
+
+    type = "invalid-request"
+    title = "The request is not valid"
+    status = 400
+
+
+class PeriodNotFinished(InvalidRequest):
+    """The period asked for by date is not over yet in UTC."""
+
+    type = "period-not-finished"
+    title = "The period is not finished yet"
+
+
+class Misconfigured(ExportError):
+    """A setting, the secret or the bucket is missing or not allowed."""
+
+    type = "misconfigured"
+    title = "The deployment is misconfigured"
+    status = 500
+
+
+class ExportServiceRefused(ExportError):
+    """The export service does not accept the API key, read freshly."""
+
+    type = "export-service-refused"
+    title = "The export service refused the API key"
+    status = 502
+
+
+class ExportServiceError(ExportError):
+    """The export service, or one of its links, answered something that cannot be understood."""
+
+    type = "export-service-error"
+    title = "The export service answered something unexpected"
+    status = 502
+
+
+class LinkRefused(ExportError):
+    """A link leads somewhere it must not, or names a file that cannot be stored."""
+
+    type = "link-refused"
+    title = "A download link was refused"
+    status = 502
+
+
+class IntegrityFailure(ExportError):
+    """The bytes do not match the source's own checksum or length."""
+
+    type = "integrity"
+    title = "A file does not match its checksum"
+    status = 502
+
+
+class TryAgainLater(ExportError):
+    """Nothing to mend: a later call goes on from what is done.
+
+    `retry_after_s` is when to call again, in seconds; it becomes the answer's Retry-After.
+    """
+
+    status = 503
+
+    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class NotAvailableYet(TryAgainLater):
+    """The export service does not have the period (yet)."""
+
+    type = "not-available-yet"
+    title = "The export is not available yet"
+
+
+class UpstreamUnavailable(TryAgainLater):
+    """One of the services does not answer as it should, after the retries."""
+
+    type = "upstream-unavailable"
+    title = "A service is unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: float = 300) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s)
+
+
+class Conflict(UpstreamUnavailable):
+    """The bucket or the listing changed under this run; comparing anew settles it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_s=60)
+
+
+class DeadlineReached(TryAgainLater):
+    """The run's time is over; what is done stays done."""
+
+    type = "deadline"
+    title = "The run's time is over"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_s=10)
+
+
+def worst(errors: list[ExportError]) -> ExportError:
+    """Return the error whose status decides the answer: 500 before 502, 503 and 400; the first of equals.
+
+    A `Conflict` counts least: it heals by itself when the comparison is repeated.
+    """
+    order = {500: 0, 502: 1, 503: 2, 400: 3}
+    return min(errors, key=lambda error: (order[error.status], isinstance(error, Conflict)))

@@ -1,0 +1,53 @@
+"""One JSON object a line on standard output, as Cloud Logging takes it.
+
+Source: https://cloud.google.com/logging/docs/structured-logging (special fields `severity`, `message`, trace).
+"""
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Mapping
+
+_one_line_at_a_time = threading.Lock()
+
+
+class Log:
+    """Writes events; every field given to `bind` stands in each of its lines."""
+
+    def __init__(self, fields: Mapping[str, object] | None = None) -> None:
+        self._fields = dict(fields or {})
+
+    def bind(self, **fields: object) -> "Log":
+        """Return a log with more fields."""
+        return Log(self._fields | fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Say what went as it should."""
+        self._write("INFO", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Say what somebody should know though nothing is lost."""
+        self._write("WARNING", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Say what somebody must mend."""
+        self._write("ERROR", event, fields)
+
+    def _write(self, severity: str, event: str, fields: Mapping[str, object]) -> None:
+        line = json.dumps({"severity": severity, "message": event, **self._fields, **fields}, default=str)
+        with _one_line_at_a_time:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+def trace_fields(headers: Mapping[str, str], project: str) -> dict[str, object]:
+    """Return the fields that tie a line to the request's trace; empty without one.
+
+    Sources: https://www.w3.org/TR/trace-context/ (traceparent: version-trace-parent-flags) and
+    https://cloud.google.com/trace/docs/trace-context (X-Cloud-Trace-Context: TRACE/SPAN;o=OPTIONS).
+    """
+    match = re.match(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-", headers.get("traceparent", "").lower()) or re.match(
+        r"([0-9a-f]{32})(?:[/;]|$)", headers.get("X-Cloud-Trace-Context", "").lower()
+    )
+    return {"logging.googleapis.com/trace": f"projects/{project}/traces/{match[1]}"} if match else {}

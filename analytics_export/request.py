@@ -1,0 +1,226 @@
+"""What the caller asks for: an HTTP request's body, query and headers -> the periods to export."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Any, NoReturn, TypeVar
+
+from analytics_export.errors import InvalidRequest, PeriodNotFinished
+from analytics_export.periods import (
+    Aggregation,
+    Frequency,
+    Period,
+    finished_before,
+    finished_within,
+    last_finished,
+)
+
+E = TypeVar("E", bound=StrEnum)
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_PERIODS = 400
+"""The most periods of one request: over a year of days, and what one run's deadline can hold."""
+
+SELECTORS = ("date", "from", "to", "last")
+FIELDS = ("aggregation", "frequency", *SELECTORS, "refresh")
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """The periods asked for, oldest first.
+
+    With `skip_complete`, a period whose manifest is there is not compared with the source.
+    """
+
+    aggregation: Aggregation
+    frequency: Frequency
+    periods: tuple[Period, ...]
+    skip_complete: bool
+
+
+def parse(
+    *,
+    body: bytes,
+    query: Mapping[str, Sequence[str]],
+    schedule_time: str | None,
+    clock: Callable[[], datetime],
+) -> ExportRequest:
+    """Return what is asked for; `schedule_time` is the header X-CloudScheduler-ScheduleTime.
+
+    Raises InvalidRequest, naming the field and what it accepts, and PeriodNotFinished.
+    """
+    fields = _fields(body, query)
+    now = _now(schedule_time, clock)
+    aggregation = _one_of(Aggregation, fields, "aggregation")
+    frequency = _one_of(Frequency, fields, "frequency")
+    refresh = _boolean(fields, "refresh")
+    chosen = [name for name in SELECTORS if name in fields]
+    match chosen:
+        case []:
+            return ExportRequest(
+                aggregation, frequency, (_last_finished(frequency, now),), skip_complete=False
+            )
+        case ["date"]:
+            period = _holding(frequency, _day(fields, "date"), now)
+            return ExportRequest(aggregation, frequency, (period,), skip_complete=False)
+        case ["from", "to"]:
+            periods = _span(frequency, _day(fields, "from"), _day(fields, "to"), now)
+        case ["last"]:
+            periods = tuple(islice(finished_before(frequency, now), _count(fields, "last")))
+        case _:
+            raise InvalidRequest(
+                f"Expected `date`, or `from` together with `to`, or `last`; got {', '.join(chosen)}. "
+                "Leave all of them out for the last finished period."
+            )
+    return ExportRequest(aggregation, frequency, periods[::-1], skip_complete=not refresh)
+
+
+def _fields(body: bytes, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    fields = _json_object(body) if body.strip() else {}
+    for name, values in query.items():
+        if len(values) > 1 or name in fields:
+            raise InvalidRequest(f"Field {_shown(name)} is given more than once; give it once.")
+        fields[name] = _from_query(name, values[0])
+    for name in fields:
+        if name not in FIELDS:
+            raise InvalidRequest(f"Unknown field {_shown(name)}; the fields are {', '.join(FIELDS)}.")
+    return fields
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidRequest(f"Expected a JSON object of at most {MAX_BODY_BYTES} bytes; the body is longer.")
+    try:
+        value = json.loads(body, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
+    except InvalidRequest:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRequest(
+            'Expected a JSON object such as {"aggregation": "granular", "frequency": "daily"}; the body is not JSON.'
+        ) from exc
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"Expected a JSON object; the body is a JSON {_json_type(value)}.")
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise InvalidRequest("A field of the JSON object is given more than once; give each once.")
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise InvalidRequest(f"{name} is not JSON; expected a JSON object.")
+
+
+def _from_query(name: str, value: str) -> object:
+    if name == "last" and re.fullmatch(r"[0-9]{1,6}", value):
+        return int(value)
+    if name == "refresh":
+        return {"true": True, "false": False}.get(value, value)
+    return value
+
+
+def _now(schedule_time: str | None, clock: Callable[[], datetime]) -> datetime:
+    if schedule_time is None:
+        return clock()
+    try:
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*([Zz]|[+-][0-9]{2}:[0-9]{2})", schedule_time):
+            raise ValueError(schedule_time)
+        return datetime.fromisoformat(schedule_time.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise InvalidRequest(
+            "Header X-CloudScheduler-ScheduleTime: expected an RFC 3339 time such as 2022-04-02T09:00:00Z; "
+            f"got {_shown(schedule_time)}."
+        ) from exc
+
+
+def _one_of(kind: type[E], fields: Mapping[str, Any], name: str) -> E:
+    accepted = " or ".join(f'"{member}"' for member in kind)
+    if name not in fields:
+        raise InvalidRequest(f"Field `{name}` is missing; it must be {accepted}.")
+    if fields[name] not in list(kind):
+        raise InvalidRequest(f"Field `{name}`: expected {accepted}; got {_shown(fields[name])}.")
+    return kind(fields[name])
+
+
+def _boolean(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"Field `{name}`: expected true or false; got {_shown(value)}.")
+    return value
+
+
+def _count(fields: Mapping[str, Any], name: str) -> int:
+    value = fields[name]
+    if type(value) is not int or not 1 <= value <= MAX_PERIODS:
+        raise InvalidRequest(
+            f"Field `{name}`: expected a whole number from 1 to {MAX_PERIODS}; got {_shown(value)}."
+        )
+    return value
+
+
+def _day(fields: Mapping[str, Any], name: str) -> date:
+    value = fields[name]
+    try:
+        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            raise ValueError(name)
+        return date.fromisoformat(value)
+    except ValueError as exc:
+        raise InvalidRequest(f"Field `{name}`: expected a date as YYYY-MM-DD; got {_shown(value)}.") from exc
+
+
+def _last_finished(frequency: Frequency, now: datetime) -> Period:
+    try:
+        return last_finished(frequency, now)
+    except OverflowError as exc:
+        raise InvalidRequest(f"No {frequency} period is finished by {now.isoformat()}.") from exc
+
+
+def _holding(frequency: Frequency, day: date, now: datetime) -> Period:
+    try:
+        period = Period.holding(frequency, day)
+    except OverflowError as exc:
+        raise PeriodNotFinished(f"The {frequency} period that holds {day} ends after the year 9999.") from exc
+    if not period.is_finished(now):
+        raise PeriodNotFinished(
+            f"The {frequency} period that holds {day} ends on {period.end} and is not over yet "
+            f"(it is {now:%Y-%m-%dT%H:%M}Z now). Ask again after it, or for an earlier date."
+        )
+    return period
+
+
+def _span(frequency: Frequency, first: date, last: date, now: datetime) -> tuple[Period, ...]:
+    if first > last:
+        raise InvalidRequest(f"Field `from` ({first}) must not be after `to` ({last}).")
+    periods = tuple(islice(finished_within(frequency, first=first, last=last, now=now), MAX_PERIODS + 1))
+    if len(periods) > MAX_PERIODS:
+        raise InvalidRequest(
+            f"The span {first}..{last} holds more than {MAX_PERIODS} {frequency} periods; ask for it in parts."
+        )
+    return periods
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | dict):
+        return f"a JSON {_json_type(value)}"
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - an answer need not repeat a long value
+
+
+def _json_type(value: object) -> str:
+    names = {
+        dict: "object",
+        list: "array",
+        str: "string",
+        bool: "boolean",
+        int: "number",
+        float: "number",
+        type(None): "null",
+    }
+    return names[type(value)]

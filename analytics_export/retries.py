@@ -1,0 +1,119 @@
+"""How often and how long something is tried again, and why. All waits of the function happen here.
+
+The numbers, all in seconds:
+
+- A try without progress is followed by a wait of 0.2, 0.4, 0.8 .. 6.4 s, half of it drawn at random, so that files
+  which failed together do not come back together. Seven tries in a row, some 10 s, outlast a restart or a
+  rate limit of the services; a longer outage is for Cloud Scheduler's retries, which cost nothing while they wait.
+- A service that says Retry-After is obeyed up to 60 s; a longer one ends the tries and becomes the answer's.
+- Progress starts the count anew: a transfer of many GB may be resumed often. Progress is at least one block
+  (`PROGRESS_BYTES`), so that a source which gives a byte a connection does not keep a run busy.
+- Without progress, no try begins after 300 s. That is less than a link's life (900 s), so a link renewed at the first
+  failure outlives the tries, and less than the function's deadline (1740 s), so one stuck file does not eat a run.
+- After the deadline nothing new starts. What is under way has 45 s to end by itself: 1740 + 45 stays below the 1800 s
+  that Cloud Scheduler and the platform wait.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from analytics_export.errors import DeadlineReached, TryAgainLater
+
+TRIES_WITHOUT_PROGRESS = 7
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 6.4
+LONGEST_RETRY_AFTER_S = 60.0
+BUDGET_S = 300.0
+PROGRESS_BYTES = 256 * 1024
+
+LINK_LIFE_S = 900
+"""Source: Usercentrics, "Analytics data export": download links "are valid for 15 minutes"."""
+GRACE_S = 45.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as one run sees it; tests put in their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+
+class Deadline:
+    """When one run ends: no work starts after `seconds`; what is under way may go on for `GRACE_S` more."""
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self.clock = clock
+        self._at = clock.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no new work may start."""
+        return self.clock.monotonic() >= self._at
+
+    @property
+    def grace_left_s(self) -> float:
+        """How long work under way may still go on; negative when it must stop."""
+        return self._at + GRACE_S - self.clock.monotonic()
+
+    def check(self) -> None:
+        """Raise DeadlineReached when no new work may start."""
+        if self.is_over:
+            raise DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
+
+
+class Patience:
+    """Counts the tries of one thing.
+
+    Call `wait` after a failure: it sleeps and returns when another try is due, and raises the failure when it is not.
+    """
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._clock = deadline.clock
+        self.progressed()
+
+    def progressed(self) -> None:
+        """Note that the thing moved on: the count starts anew."""
+        self._failures = 0
+        self._since = self._clock.monotonic()
+
+    def wait(self, failure: TryAgainLater, *, retry_after_s: float | None = None) -> None:
+        """Sleep before the next try; `retry_after_s` is what the service asked for.
+
+        Raises `failure` when the tries are used up, and DeadlineReached when the wait would outlast the run.
+        """
+        self._failures += 1
+        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (self._failures - 1)) * random.uniform(0.5, 1)  # noqa: S311 - spread, not secrecy
+        if retry_after_s is not None:
+            if retry_after_s > LONGEST_RETRY_AFTER_S:
+                failure.retry_after_s = retry_after_s
+                raise failure
+            wait_s = max(wait_s, retry_after_s)
+        spent_s = self._clock.monotonic() - self._since
+        if self._failures >= TRIES_WITHOUT_PROGRESS or spent_s + wait_s > BUDGET_S:
+            raise failure
+        if wait_s > self._deadline.grace_left_s:
+            raise DeadlineReached("The run's time is over while a service was unavailable. Call again.") from failure
+        self._clock.sleep(wait_s)
+
+
+def retry_after_s(header: str | None, clock: Clock) -> float | None:
+    """Return what a Retry-After header asks for, in seconds from now; None without a usable one.
+
+    Source: RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.
+    """
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to import, rarely needed
+
+    if header is None:
+        return None
+    if header.strip().isdigit():
+        return float(header)
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
