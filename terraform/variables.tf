@@ -65,7 +65,7 @@ variable "bigquery" {
   nullable = false
 
   validation {
-    condition     = var.bigquery.dataset_id == null || can(regex("^[A-Za-z0-9_]{1,1024}$", var.bigquery.dataset_id))
+    condition     = var.bigquery.dataset_id == null || can(regex("^[A-Za-z0-9_]+$", var.bigquery.dataset_id))
     error_message = "bigquery.dataset_id: expected letters, digits and _ (BigQuery allows no -)."
   }
   validation {
