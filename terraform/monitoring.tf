@@ -163,11 +163,8 @@ resource "google_monitoring_alert_policy" "key_refused" {
   conditions {
     display_name = "The export service refused the key, or a setting, the secret or the bucket is missing"
     condition_matched_log {
-      filter = "${local._function_log} AND jsonPayload.message=\"export_failed\" AND jsonPayload.error_type=(\"export-service-refused\" OR \"misconfigured\")"
-      label_extractors = {
-        error_type  = "EXTRACT(jsonPayload.error_type)"
-        file_prefix = "EXTRACT(jsonPayload.file_prefix)"
-      }
+      filter           = "${local._function_log} AND severity>=ERROR AND jsonPayload.error_type=(\"export-service-refused\" OR \"misconfigured\")"
+      label_extractors = { error_type = "EXTRACT(jsonPayload.error_type)" }
     }
   }
 

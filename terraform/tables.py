@@ -5,8 +5,6 @@ and frequency the columns of its latest period, all of type STRING, which never 
 types in the file to suit; they are yours from then on.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
@@ -18,7 +16,7 @@ LEGAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 
 
 def manifests(text: str) -> Iterator[dict[str, Any]]:
-    """Every JSON object in the text, whatever stands between them: `gcloud storage cat` adds no line ends."""
+    """Yield every JSON object in the text, whatever stands between them: `gcloud storage cat` adds no line ends."""
     decoder, position = json.JSONDecoder(), 0
     while (position := text.find("{", position)) >= 0:
         manifest, position = decoder.raw_decode(text, position)
@@ -26,13 +24,13 @@ def manifests(text: str) -> Iterator[dict[str, Any]]:
 
 
 def is_usable(names: list[str]) -> bool:
-    """Whether BigQuery takes the header's names as they are: legal, distinct in any case, not the partition's."""
+    """Say whether BigQuery takes the header's names as they are: legal, distinct in any case, not the partition's."""
     lowered = {name.lower() for name in names}
     return all(LEGAL_NAME.fullmatch(name) for name in names) and len(lowered) == len(names) and PARTITION not in lowered
 
 
 def legal_names(names: list[str]) -> list[str]:
-    """A legal, distinct name for each, close to the header's."""
+    """Return a legal, distinct name for each, close to the header's."""
     taken, result = {PARTITION}, []
     for position, name in enumerate(names, start=1):
         legal = re.sub(r"\W", "_", name, flags=re.ASCII)[:290]
@@ -45,13 +43,13 @@ def legal_names(names: list[str]) -> list[str]:
 
 
 def table(names: list[str]) -> dict[str, Any]:
-    """An entry of `tables`: matched by name, so that a column which moves is no harm, wherever that can be."""
+    """Return an entry of `tables`, matched by name, so that a column which moves is no harm, wherever that can be."""
     match, names = ("NAME", names) if is_usable(names) else ("POSITION", legal_names(names))
     return {"column_match": match, "columns": [{"name": name, "type": "STRING"} for name in names]}
 
 
 def tables(found: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """The whole variable; entries whose files are all empty have no columns and are left out."""
+    """Return the whole variable; entries whose files are all empty have no columns and are left out."""
     latest = {
         f"{manifest['aggregation']}/{manifest['frequency']}": manifest["columns"]
         for manifest in sorted(found, key=lambda manifest: str(manifest["start_date"]))

@@ -23,8 +23,8 @@ calendar AS (
   FROM spans
   CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(spans.first_start_date, DATE(CURRENT_TIMESTAMP()))) AS start_date
   WHERE spans.frequency = 'daily'
-    OR (spans.frequency = 'weekly' AND EXTRACT(DAYOFWEEK FROM start_date) = 2)
-    OR (spans.frequency = 'monthly' AND EXTRACT(DAY FROM start_date) = 1)
+    OR (spans.frequency = 'weekly' AND start_date = DATE_TRUNC(start_date, WEEK(MONDAY)))
+    OR (spans.frequency = 'monthly' AND start_date = DATE_TRUNC(start_date, MONTH))
 )
 
 SELECT

@@ -9,8 +9,6 @@ The schemas are those of google 8.7.0, archive 2.8.1 and time 0.13, cut down to 
 Source of the protocol: terraform, docs/plugin-protocol/tfplugin5.proto.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable
@@ -119,7 +117,7 @@ def _handlers(provider: dict[str, Any]) -> grpc.GenericRpcHandler:
         "Stop": lambda _: b"",
     }
 
-    def handler(answer: Callable[[bytes], bytes]) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def handler(answer: Callable[[bytes], bytes]) -> "grpc.RpcMethodHandler[bytes, bytes]":
         return grpc.unary_unary_rpc_method_handler(lambda request, _: answer(request))
 
     return grpc.method_handlers_generic_handler(

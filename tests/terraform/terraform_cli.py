@@ -1,7 +1,5 @@
 """Runs `terraform` offline, with stub providers, leaving nothing in the working tree."""
 
-from __future__ import annotations
-
 import atexit
 import json
 import os
@@ -75,23 +73,22 @@ def terraform(*arguments: str, folder: Path = MODULE) -> str:
 
 
 @cache
-def deployment(run: str) -> list[dict[str, Any]]:
-    """The resources that the module makes in a run of terraform/tests/deployment.tftest.hcl.
-
-    Each as `terraform show -json` has it: `type`, `name`, `index`, `values`.
-    """
+def _plans() -> dict[str, dict[str, Any]]:
+    """The plan of each run of terraform/tests/deployment.tftest.hcl."""
     printed = terraform("test", "-json", "-verbose", "-filter=tests/deployment.tftest.hcl")
-    for line in map(json.loads, printed.splitlines()):
-        if line["type"] == "test_state" and line["@testrun"] == run:
-            resources: list[dict[str, Any]] = line["test_state"]["values"]["root_module"]["resources"]
-            return resources
-    raise ValueError(f"no run {run!r} in deployment.tftest.hcl")
+    lines = [json.loads(line) for line in printed.splitlines()]
+    return {line["@testrun"]: line["test_plan"] for line in lines if line["type"] == "test_plan"}
 
 
-def values(run: str, kind: str) -> dict[str, dict[str, Any]]:
-    """The values of a run's resources of that type, by NAME or NAME/INDEX."""
+def resources(run: str, kind: str) -> dict[str, dict[str, Any]]:
+    """The resources of that type which a run would create: their values, by NAME or NAME/INDEX."""
     return {
-        f"{resource['name']}/{resource['index']}" if "index" in resource else resource["name"]: resource["values"]
-        for resource in deployment(run)
-        if resource["type"] == kind
+        f"{change['name']}/{change['index']}" if "index" in change else change["name"]: change["change"]["after"]
+        for change in _plans()[run]["resource_changes"]
+        if change["type"] == kind
     }
+
+
+def outputs(run: str) -> dict[str, Any]:
+    """The outputs of a run."""
+    return {name: change["after"] for name, change in _plans()[run]["output_changes"].items()}
