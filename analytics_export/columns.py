@@ -9,6 +9,8 @@ LONGEST_HEADER_BYTES = 2 * 1024 * 1024
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
+csv.field_size_limit(LONGEST_HEADER_BYTES)
+
 
 class HeaderSniffer:
     """Collects a file's bytes from its start until the first CSV record is whole.
@@ -41,13 +43,10 @@ class HeaderSniffer:
         if not self._text:
             return None
         text = io.StringIO(self._text.decode("utf-8-sig", errors="replace"), newline="")
-        previous_limit = csv.field_size_limit(LONGEST_HEADER_BYTES)
         try:
             record = next(csv.reader(text), [])
         except csv.Error:
             return ()
-        finally:
-            csv.field_size_limit(previous_limit)
         ran_over = len(self._text) >= LONGEST_HEADER_BYTES and not text.read(1)
         return () if ran_over else tuple(record)
 
@@ -65,5 +64,6 @@ class HeaderSniffer:
             self._quotes += self._text.count(b'"', self._searched, end)
             self._searched = end + 1
             if self._quotes % 2 == 0:
+                del self._text[self._searched :]
                 return True
         return False

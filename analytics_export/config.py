@@ -101,9 +101,7 @@ class Settings:
             parallel_transfers=read(
                 "PARALLEL_TRANSFERS", "8", "a whole number from 1 to 64", _whole_number(at_most=64)
             ),
-            deadline_s=read(
-                "DEADLINE_SECONDS", "1740", "a number of seconds, over 0 and at most 3600", _seconds
-            ),
+            deadline_s=read("DEADLINE_SECONDS", "1740", "a number of seconds, over 0 and at most 3600", _seconds),
             stall_s=read("STALL_SECONDS", "60", "a number of seconds, over 0 and at most 3600", _seconds),
             secret_manager_emulator=read(
                 "SECRET_MANAGER_EMULATOR_HOST",
@@ -155,9 +153,7 @@ def _base_url(text: str) -> str | None:
 
 
 def _origins(text: str) -> frozenset[str] | None:
-    matches = [
-        re.fullmatch(rf"(https?)://({_AUTHORITY})/?", part.strip(), re.IGNORECASE) for part in text.split(",")
-    ]
+    matches = [re.fullmatch(rf"(https?)://({_AUTHORITY})/?", part.strip(), re.IGNORECASE) for part in text.split(",")]
     return frozenset(origin_of(match[1], match[2]) for match in matches if match) if all(matches) else None
 
 
@@ -171,6 +167,4 @@ def _whole_number(*, at_most: int) -> Callable[[str], int | None]:
 
 
 def _seconds(text: str) -> float | None:
-    return (
-        float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) and 0 < float(text) <= 3600 else None
-    )  # noqa: PLR2004 - the longest a function may run
+    return float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) and 0 < float(text) <= 3600 else None  # noqa: PLR2004 - the longest a function may run

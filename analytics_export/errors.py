@@ -11,7 +11,7 @@
     └── TryAgainLater               503  nobody: the next call goes on
         ├── NotAvailableYet
         ├── UpstreamUnavailable
-        │   └── Conflict                 (another run changes the same period)
+        ├── Conflict                     (another run, or a new issue of the export, changes the same period)
         └── DeadlineReached
 
 `type` is the slug of the answer's problem document and of the log lines. A message says what happened and what to
@@ -114,12 +114,17 @@ class UpstreamUnavailable(TryAgainLater):
     type = "upstream-unavailable"
     title = "A service is unavailable"
 
-    def __init__(self, detail: str, *, retry_after_s: float = 300) -> None:
-        super().__init__(detail, retry_after_s=retry_after_s)
+    def __init__(self, detail: str, *, asked_to_wait_s: float | None = None) -> None:
+        """`asked_to_wait_s` is the service's own Retry-After, if it gave one."""
+        super().__init__(detail, retry_after_s=max(300.0, asked_to_wait_s or 0))
+        self.asked_to_wait_s = asked_to_wait_s
 
 
-class Conflict(UpstreamUnavailable):
+class Conflict(TryAgainLater):
     """The bucket or the listing changed under this run; comparing anew settles it."""
+
+    type = UpstreamUnavailable.type
+    title = "Something else changes the same period"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, retry_after_s=60)

@@ -41,13 +41,13 @@ class Log:
             sys.stdout.flush()
 
 
-def trace_fields(headers: Mapping[str, str], project: str) -> dict[str, object]:
+def trace_fields(*, traceparent: str, cloud_trace_context: str, project: str) -> dict[str, object]:
     """Return the fields that tie a line to the request's trace; empty without one.
 
     Sources: https://www.w3.org/TR/trace-context/ (traceparent: version-trace-parent-flags) and
     https://cloud.google.com/trace/docs/trace-context (X-Cloud-Trace-Context: TRACE/SPAN;o=OPTIONS).
     """
-    match = re.match(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-", headers.get("traceparent", "").lower()) or re.match(
-        r"([0-9a-f]{32})(?:[/;]|$)", headers.get("X-Cloud-Trace-Context", "").lower()
+    match = re.match(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-", traceparent.lower()) or re.match(
+        r"([0-9a-f]{32})(?:[/;]|$)", cloud_trace_context.lower()
     )
     return {"logging.googleapis.com/trace": f"projects/{project}/traces/{match[1]}"} if match else {}

@@ -61,9 +61,7 @@ def parse(
     chosen = [name for name in SELECTORS if name in fields]
     match chosen:
         case []:
-            return ExportRequest(
-                aggregation, frequency, (_last_finished(frequency, now),), skip_complete=False
-            )
+            return ExportRequest(aggregation, frequency, (_last_finished(frequency, now),), skip_complete=False)
         case ["date"]:
             period = _holding(frequency, _day(fields, "date"), now)
             return ExportRequest(aggregation, frequency, (period,), skip_complete=False)
@@ -159,9 +157,7 @@ def _boolean(fields: Mapping[str, Any], name: str) -> bool:
 def _count(fields: Mapping[str, Any], name: str) -> int:
     value = fields[name]
     if type(value) is not int or not 1 <= value <= MAX_PERIODS:
-        raise InvalidRequest(
-            f"Field `{name}`: expected a whole number from 1 to {MAX_PERIODS}; got {_shown(value)}."
-        )
+        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {MAX_PERIODS}; got {_shown(value)}.")
     return value
 
 

@@ -15,12 +15,13 @@ The numbers, all in seconds:
 """
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from analytics_export.errors import DeadlineReached, TryAgainLater
+from analytics_export.errors import DeadlineReached, UpstreamUnavailable
 
 TRIES_WITHOUT_PROGRESS = 7
 FIRST_WAIT_S = 0.2
@@ -82,20 +83,17 @@ class Patience:
         self._failures = 0
         self._since = self._clock.monotonic()
 
-    def wait(self, failure: TryAgainLater, *, retry_after_s: float | None = None) -> None:
-        """Sleep before the next try; `retry_after_s` is what the service asked for.
+    def wait(self, failure: UpstreamUnavailable) -> None:
+        """Sleep before the next try, at least as long as the service asked for.
 
         Raises `failure` when the tries are used up, and DeadlineReached when the wait would outlast the run.
         """
         self._failures += 1
-        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (self._failures - 1)) * random.uniform(0.5, 1)  # noqa: S311 - spread, not secrecy
-        if retry_after_s is not None:
-            if retry_after_s > LONGEST_RETRY_AFTER_S:
-                failure.retry_after_s = retry_after_s
-                raise failure
-            wait_s = max(wait_s, retry_after_s)
+        asked_s = failure.asked_to_wait_s or 0.0
+        backoff_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (self._failures - 1))
+        wait_s = max(asked_s, backoff_s * random.uniform(0.5, 1))  # noqa: S311 - to spread, not to hide
         spent_s = self._clock.monotonic() - self._since
-        if self._failures >= TRIES_WITHOUT_PROGRESS or spent_s + wait_s > BUDGET_S:
+        if self._failures >= TRIES_WITHOUT_PROGRESS or asked_s > LONGEST_RETRY_AFTER_S or spent_s + wait_s > BUDGET_S:
             raise failure
         if wait_s > self._deadline.grace_left_s:
             raise DeadlineReached("The run's time is over while a service was unavailable. Call again.") from failure
@@ -111,7 +109,7 @@ def retry_after_s(header: str | None, clock: Clock) -> float | None:
 
     if header is None:
         return None
-    if header.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - clock.now()).total_seconds())

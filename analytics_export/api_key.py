@@ -1,0 +1,110 @@
+"""The key to the export service, from Secret Manager."""
+
+import threading
+from collections.abc import Callable
+
+from google.api_core import exceptions, retry
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import secretmanager_v1
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+
+from analytics_export.errors import ExportError, Misconfigured, UpstreamUnavailable
+
+CALL_TIMEOUT_S = 10.0
+BUDGET_S = 20.0
+"""Tries of one read together: Secret Manager answers in milliseconds, and outages outlast any wait worth paying for."""
+
+
+class ApiKey:
+    """Keeps the key in the memory of a warm instance; `read_again` takes up a rotation."""
+
+    def __init__(self, secret_version: str, *, emulator: str | None) -> None:
+        self._secret_version = secret_version
+        self._emulator = emulator
+        self._client: secretmanager_v1.SecretManagerServiceClient | None = None
+        self._key: str | None = None
+        self._lock = threading.Lock()
+
+    def value(self) -> str:
+        """Return the key, read now unless this instance knows it.
+
+        Raises Misconfigured when the secret is missing, denied or empty, and UpstreamUnavailable.
+        """
+        with self._lock:
+            if self._key is None:
+                self._key = self._read()
+            return self._key
+
+    def read_again(self) -> str:
+        """Return the key as Secret Manager holds it now; raises as `value` does."""
+        with self._lock:
+            self._key = self._read()
+            return self._key
+
+    def _read(self) -> str:
+        payload = self._translated(self._access)
+        try:
+            key = payload.decode("ascii").strip()
+        except UnicodeDecodeError:
+            key = ""
+        if not key.isprintable() or not key:
+            raise Misconfigured(
+                f"The secret {self._secret_version} must hold the API key as one line of printable ASCII; it does not. "
+                "Add a version that does."
+            )
+        return key
+
+    def _access(self) -> bytes:
+        if self._client is None:
+            self._client = _client(self._emulator)
+        answer = self._client.access_secret_version(
+            name=self._secret_version,
+            timeout=CALL_TIMEOUT_S,
+            retry=retry.Retry(
+                predicate=retry.if_exception_type(
+                    exceptions.ServiceUnavailable,
+                    exceptions.DeadlineExceeded,
+                    exceptions.InternalServerError,
+                    exceptions.TooManyRequests,
+                ),
+                initial=0.2,
+                maximum=4.0,
+                timeout=BUDGET_S,
+            ),
+        )
+        return answer.payload.data
+
+    def _translated(self, call: Callable[[], bytes]) -> bytes:
+        try:
+            return call()
+        except (exceptions.NotFound, exceptions.FailedPrecondition) as exc:
+            raise Misconfigured(
+                f"API_KEY_SECRET: {self._secret_version} does not exist or is disabled. Add a version that holds the "
+                "API key: gcloud secrets versions add."
+            ) from exc
+        except (exceptions.PermissionDenied, exceptions.Unauthenticated, exceptions.InvalidArgument) as exc:
+            raise Misconfigured(
+                f"API_KEY_SECRET: the function's service account may not read {self._secret_version}. Grant it "
+                "roles/secretmanager.secretAccessor on the secret."
+            ) from exc
+        except GoogleAuthError as exc:
+            raise _no_credentials(exc) from exc
+        except exceptions.GoogleAPIError as exc:
+            raise UpstreamUnavailable(
+                f"Secret Manager did not answer within {BUDGET_S:.0f} s ({type(exc).__name__}). Call again later."
+            ) from exc
+
+
+def _no_credentials(exc: GoogleAuthError) -> ExportError:
+    if exc.retryable:
+        return UpstreamUnavailable("Google's token service did not answer. Call again later.")
+    return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
+
+
+def _client(emulator: str | None) -> secretmanager_v1.SecretManagerServiceClient:
+    if emulator is None:
+        return secretmanager_v1.SecretManagerServiceClient()
+    import grpc  # noqa: PLC0415 - only a stand-in speaks plaintext
+
+    transport = SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(emulator))
+    return secretmanager_v1.SecretManagerServiceClient(transport=transport)

@@ -1,0 +1,283 @@
+"""Usercentrics' export service: a period -> signed links, or the error that its answer means.
+
+The provider's words stop here. Source: Usercentrics, "Analytics data export"; the form of a v1 answer is not documented
+there, so every form that holds exactly one link is taken.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from analytics_export.api_key import ApiKey
+from analytics_export.config import ApiVersion, Settings, origin_of
+from analytics_export.errors import (
+    Conflict,
+    ExportError,
+    ExportServiceError,
+    ExportServiceRefused,
+    LinkRefused,
+    NotAvailableYet,
+    UpstreamUnavailable,
+)
+from analytics_export.periods import Aggregation, Period
+from analytics_export.retries import Deadline, Patience, retry_after_s
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""Some 30,000 links; a longer answer is not a listing."""
+MAX_FILES = 10_000
+"""Where asking v1 for one file after the other ends at the latest."""
+NOT_YET_RETRY_AFTER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class SignedLink:
+    """A link that grants whoever holds it a download; shown without its query."""
+
+    url: str = field(repr=False)
+    file_name: str
+    """The last segment of the path, percent-decoded."""
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+    @classmethod
+    def checked(cls, url: str, *, origins: frozenset[str]) -> "SignedLink":
+        """Return the link if it leads to one of `origins` and names a file that can be stored; raises LinkRefused.
+
+        The authority must be one of the origins to the letter, so no two parsers can read different hosts from it; user
+        info cannot pass.
+        """
+        match = re.fullmatch(r"(https?)://([^/?#]*)(/[^?#]*)(\?[^#]*)?", url, re.IGNORECASE)
+        if match is None or not url.isprintable() or " " in url or "\\" in url:
+            raise LinkRefused("A download link is not a well-formed http(s) URL; nothing is fetched from it.")
+        if origin_of(match[1], match[2]) not in origins:
+            raise LinkRefused(
+                f"A download link leads to {_shown_origin(match[1], match[2])}, which is not one of DOWNLOAD_ORIGINS "
+                f"({', '.join(sorted(origins))}); nothing is fetched from it. Add the origin only if Usercentrics "
+                "confirms it."
+            )
+        return cls(url, _file_name(match[3].rpartition("/")[2]))
+
+
+def _shown_origin(scheme: str, authority: str) -> str:
+    user_info, at, host = authority.rpartition("@")
+    return f"{scheme}://{'...@' if at or user_info else ''}{host}"
+
+
+def _file_name(segment: str) -> str:
+    """Decode a path segment; a non-ASCII name is carried faithfully, one that a reader could trip over is refused."""
+    try:
+        name = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError as exc:
+        raise LinkRefused("A download link's file name is not UTF-8; nothing is fetched from it.") from exc
+    unusable = (
+        not name
+        or name in {".", ".."}
+        or "/" in name
+        or "\\" in name
+        or any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or char in "\u2028\u2029" for char in name)  # noqa: PLR2004 - C0 and C1
+    )
+    if unusable:
+        raise LinkRefused(
+            f"A download link's file name, {name[:80]!a}, cannot be stored: expected a name without "
+            "slashes and control characters that is not empty, . or ... Nothing is fetched from it."
+        )
+    return name
+
+
+class Listing:
+    """The links of one period, each file once; renewed once for all the files that find theirs expired."""
+
+    def __init__(self, links: list[SignedLink], renew: Callable[[SignedLink], list[SignedLink]]) -> None:
+        self._renew = renew
+        self._lock = threading.Lock()
+        self._links: dict[str, SignedLink] = {}
+        for link in links:
+            if link.file_name in self._links:
+                raise LinkRefused(
+                    f"The listing names the file {link.file_name!a} more than once; nothing is fetched from it."
+                )
+            self._links[link.file_name] = link
+
+    @property
+    def file_names(self) -> list[str]:
+        """The names in the service's order."""
+        return list(self._links)
+
+    def link(self, file_name: str) -> SignedLink:
+        """Return the newest link to a file."""
+        return self._links[file_name]
+
+    def renewed(self, stale: SignedLink) -> SignedLink:
+        """Return a newer link to the same file than `stale`, asking the service only if nobody has since.
+
+        Raises Conflict when the service no longer lists the file, and whatever asking the service raises.
+        """
+        with self._lock:
+            if self._links[stale.file_name] is stale:
+                fresh = {link.file_name: link for link in self._renew(stale)}
+                if stale.file_name not in fresh:
+                    raise Conflict(f"The export service no longer lists {stale.file_name}.")
+                self._links |= {name: link for name, link in fresh.items() if name in self._links}
+            return self._links[stale.file_name]
+
+
+class ExportService:
+    """Asks for listings, with the key in the `x-api-key` header and never in a URL."""
+
+    def __init__(self, settings: Settings, api_key: ApiKey, session: requests.Session, deadline: Deadline) -> None:
+        self._settings = settings
+        self._api_key = api_key
+        self._session = session
+        self._deadline = deadline
+        self._may_read_key_again = True
+
+    def listing(self, aggregation: Aggregation, period: Period) -> Listing:
+        """Return the links of a period, at least one.
+
+        Raises NotAvailableYet, ExportServiceRefused, ExportServiceError, LinkRefused, UpstreamUnavailable, and
+        Misconfigured when the key cannot be read.
+        """
+        prefix = period.file_prefix(aggregation)
+        if self._settings.api_version is ApiVersion.V2:
+            links, renew = self._v2_links(prefix), lambda _stale: self._v2_links(prefix)
+        else:
+            links, renew = self._v1_links(prefix)
+        if not links:
+            raise self._not_available(prefix, period)
+        return Listing(links, renew)
+
+    def _v2_links(self, prefix: str) -> list[SignedLink]:
+        body = self._get(f"download/v2/analytics/{quote(self._settings.analytics_id)}/{prefix}")
+        return [self._checked(url) for url in ([] if body is None else v2_urls(body))]
+
+    def _v1_links(self, prefix: str) -> tuple[list[SignedLink], Callable[[SignedLink], list[SignedLink]]]:
+        """Ask for one file after the other until one is not there."""
+
+        def link(number: int) -> SignedLink | None:
+            path = f"download/analytics/{quote(self._settings.analytics_id)}/{prefix}-{number:012d}.csv"
+            body = self._get(path)
+            return None if body is None else self._checked(v1_url(body))
+
+        links: list[SignedLink] = []
+        while (found := link(len(links))) is not None:
+            if len(links) >= MAX_FILES:
+                raise ExportServiceError(f"The export service names more than {MAX_FILES} files for {prefix}.")
+            links.append(found)
+        numbers = {each.file_name: number for number, each in enumerate(links)}
+
+        def renew(stale: SignedLink) -> list[SignedLink]:
+            fresh = link(numbers[stale.file_name])
+            return [] if fresh is None else [fresh]
+
+        return links, renew
+
+    def _checked(self, url: str) -> SignedLink:
+        return SignedLink.checked(url, origins=self._settings.download_origins)
+
+    def _get(self, path: str) -> bytes | None:
+        """Return the body of a 200, None for a 404; retries what a retry can mend."""
+        patience = Patience(self._deadline)
+        key = self._api_key.value()
+        while True:
+            try:
+                status, headers, body = self._ask(path, key)
+            except (requests.RequestException, HTTPError, OSError) as exc:
+                failure = UpstreamUnavailable(f"The export service cannot be reached ({type(exc).__name__}).")
+            else:
+                if status == requests.codes.ok:
+                    return body
+                if status == requests.codes.not_found:
+                    return None
+                if status in {requests.codes.unauthorized, requests.codes.forbidden} and self._may_read_key_again:
+                    self._may_read_key_again = False
+                    key = self._api_key.read_again()
+                    continue
+                error = meaning_of(status, retry_after_s(headers.get("Retry-After"), self._deadline.clock))
+                if not isinstance(error, UpstreamUnavailable):
+                    raise error
+                failure = error
+            patience.wait(failure)
+
+    def _ask(self, path: str, key: str) -> tuple[int, Mapping[str, str], bytes]:
+        with self._session.get(
+            f"{self._settings.service_url}/{path}",
+            headers={"x-api-key": key, "Accept": "application/json"},
+            allow_redirects=False,  # a redirect would carry the key along
+            stream=True,
+            timeout=self._settings.stall_s,
+        ) as response:
+            body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
+            if len(body) > MAX_ANSWER_BYTES:
+                raise ExportServiceError(f"The export service's answer is longer than {MAX_ANSWER_BYTES} bytes.")
+            return response.status_code, response.headers, body
+
+    def _not_available(self, prefix: str, period: Period) -> NotAvailableYet:
+        until_then = period.available_at - self._deadline.clock.now()
+        return NotAvailableYet(
+            f"The export service has no {prefix}; it should from about {period.available_at:%Y-%m-%dT%H:%M}Z on. "
+            "Call again later; if it stays so, ask Usercentrics whether this export is activated.",
+            retry_after_s=max(until_then, NOT_YET_RETRY_AFTER).total_seconds(),
+        )
+
+
+def meaning_of(status: int, asked_to_wait_s: float | None) -> ExportError:
+    """Return the error that an answer other than 200 and 404 means."""
+    if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+        return ExportServiceRefused(
+            f"The export service answered {status} to the API key, which was read from Secret Manager just now. Ask "
+            "Usercentrics for a valid key and add it as a new version of the secret."
+        )
+    if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - RFC 9110: 5xx is the server's failure
+        return UpstreamUnavailable(f"The export service answered {status}.", asked_to_wait_s=asked_to_wait_s)
+    return ExportServiceError(
+        f"The export service answered {status}; expected 200. Check ANALYTICS_ID, EXPORT_API_VERSION and "
+        "EXPORT_SERVICE_URL."
+    )
+
+
+def v2_urls(body: bytes) -> list[str]:
+    """Return the links of a v2 answer, `{"downloadUrls": [...]}`; raises ExportServiceError."""
+    value = _json(body)
+    urls = value.get("downloadUrls") if isinstance(value, dict) else None
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise ExportServiceError(
+            'The export service\'s answer cannot be understood: expected {"downloadUrls": [links]} as JSON '
+            f"(it has {len(body)} bytes). Check EXPORT_SERVICE_URL and EXPORT_API_VERSION."
+        )
+    return urls
+
+
+def v1_url(body: bytes) -> str:
+    """Return the one link of a v1 answer: in a JSON object, a JSON string, or plain text; raises ExportServiceError."""
+    value = _json(body)
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("downloadUrl", "url", "downloadUrls", "urls") if name in value), None)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is _NOT_JSON:
+        value = body.decode(errors="replace").strip()
+    if not isinstance(value, str) or not re.match(r"https?://\S+$", value, re.IGNORECASE):
+        raise ExportServiceError(
+            "The export service's v1 answer cannot be understood: expected one link, as a JSON object (downloadUrl, "
+            f"url), a JSON string or plain text (it has {len(body)} bytes). Check EXPORT_SERVICE_URL."
+        )
+    return value
+
+
+_NOT_JSON = object()
+
+
+def _json(body: bytes) -> Any:  # noqa: ANN401 - whatever the provider sends
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _NOT_JSON

@@ -1,0 +1,75 @@
+"""What a period wholly consists of, as one line of JSON that BigQuery reads."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+from analytics_export.periods import Aggregation, Frequency, Period
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as the bucket holds it, and as the manifest names it."""
+
+    name: str
+    size: int
+    crc32c: str
+    generation: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a period wholly consists of; its presence in the bucket says that the period is complete."""
+
+    aggregation: Aggregation
+    period: Period
+    analytics_id: str
+    completed_at: datetime
+    columns: tuple[str, ...]
+    objects: tuple[StoredObject, ...]
+
+    def to_json(self) -> str:
+        """Return one line, as BigQuery reads NEWLINE_DELIMITED_JSON."""
+        value = {
+            "aggregation": self.aggregation,
+            "frequency": self.period.frequency,
+            "start_date": self.period.start.isoformat(),
+            "end_date": self.period.end.isoformat(),
+            "file_prefix": self.period.file_prefix(self.aggregation),
+            "analytics_id": self.analytics_id,
+            "completed_at": self.completed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "bytes": sum(stored.size for stored in self.objects),
+            "columns": self.columns,
+            "objects": [asdict(stored) for stored in self.objects],
+        }
+        return json.dumps(value, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Manifest | None":
+        """Return the manifest; None where the text is not one (somebody else's file, an older form)."""
+        try:
+            value = json.loads(text)
+            return cls(
+                aggregation=Aggregation(value["aggregation"]),
+                period=Period(
+                    Frequency(value["frequency"]),
+                    date.fromisoformat(value["start_date"]),
+                    date.fromisoformat(value["end_date"]),
+                ),
+                analytics_id=value["analytics_id"],
+                completed_at=datetime.fromisoformat(value["completed_at"]),
+                columns=tuple(value["columns"]),
+                objects=tuple(StoredObject(**each) for each in value["objects"]),
+            )
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True)
+class ManifestOnFile:
+    """What stands where a period's manifest belongs."""
+
+    manifest: Manifest | None
+    """None where nothing stands there, or nothing that can be read as a manifest."""
+    generation: int
+    """0 where nothing stands there."""

@@ -1,0 +1,53 @@
+"""How the export of one period ended, as the answer says it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analytics_export.errors import ExportError
+from analytics_export.periods import Aggregation, Period
+
+
+class Status(StrEnum):
+    """How the export of one period ended."""
+
+    COPIED = "copied"
+    UNCHANGED = "unchanged"
+    COMPLETE = "complete"
+    NOT_AVAILABLE = "not_available"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """One period's line of the answer."""
+
+    aggregation: Aggregation
+    period: Period
+    status: Status
+    objects: int
+    """How many of the period's files are known to be in the bucket, whole."""
+    size_bytes: int
+    """Of those objects."""
+    bytes_copied: int
+    columns_changed: bool
+    manifest: str | None
+    """Its gs:// URI; None while there is none."""
+    error: ExportError | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the form that the answer has."""
+        return {
+            "aggregation": self.aggregation,
+            "frequency": self.period.frequency,
+            "start_date": self.period.start.isoformat(),
+            "end_date": self.period.end.isoformat(),
+            "file_prefix": self.period.file_prefix(self.aggregation),
+            "status": self.status,
+            "objects": self.objects,
+            "bytes": self.size_bytes,
+            "bytes_copied": self.bytes_copied,
+            "columns_changed": self.columns_changed,
+            "manifest": self.manifest,
+            "error": self.error and {"type": self.error.type, "detail": self.error.detail},
+        }

@@ -1,0 +1,297 @@
+"""The file behind one signed link: what Cloud Storage says of it, and its stored bytes from any byte on.
+
+The only place that knows Range and expired links.
+"""
+
+import base64
+import re
+from contextlib import suppress
+from typing import Self
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from analytics_export.errors import (
+    Conflict,
+    DeadlineReached,
+    ExportError,
+    ExportServiceError,
+    IntegrityFailure,
+    LinkRefused,
+    UpstreamUnavailable,
+)
+from analytics_export.export_service import Listing, SignedLink
+from analytics_export.head import Head, SourceFile, Transcoded, read_head
+from analytics_export.retries import PROGRESS_BYTES, Deadline, Patience, retry_after_s
+from analytics_export.sessions import BLOCK_BYTES
+
+NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
+
+_MAY_BE_STALE = {401, 403, 404, 410}
+_EXPIRED = re.compile(rb"<Code>\s*ExpiredToken\s*</Code>")
+
+
+class Mismatch(IntegrityFailure):
+    """What was read does not fit what the source declares; one more try from the start may tell."""
+
+
+class SourceChanged(Conflict):
+    """The source stores another version of the file than the one being read."""
+
+
+class Source:
+    """Opens links; holds no key and follows no redirect."""
+
+    def __init__(self, session: requests.Session, deadline: Deadline, stall_s: float) -> None:
+        self.session = session
+        self.deadline = deadline
+        self.stall_s = stall_s
+
+    def look(self, listing: Listing, file_name: str) -> SourceFile:
+        """Return what is stored behind a link, at the cost of one request for one byte.
+
+        One byte rather than a dropped body, because the connection stays usable.
+        """
+        opener = _Opener(self, listing, file_name)
+        try:
+            response, head = opener.open(first_byte_only=True)
+        except Mismatch:  # there is no first byte: the file is empty now
+            file = None
+        else:
+            with response:
+                with suppress(*NETWORK_ERRORS):
+                    response.raw.read(1, decode_content=False)
+                file = head.file()
+        if file is None:
+            with self.open(listing, file_name) as stream:
+                file = stream.file
+        return file
+
+    def open(self, listing: Listing, file_name: str) -> "SourceStream":
+        """Open a file at its first byte; raises as `SourceStream` says."""
+        return SourceStream(self, listing, file_name)
+
+
+class _Opener:
+    """The way to one file's bytes: renews its link, chooses the encoding, waits between tries."""
+
+    def __init__(self, source: Source, listing: Listing, file_name: str) -> None:
+        self._source = source
+        self._listing = listing
+        self._file_name = file_name
+        self._accept_encoding = "gzip"  # what is stored packed shall come packed
+        self._has_ranges = True
+        self.patience = Patience(source.deadline)
+
+    def open(self, start: int = 0, *, first_byte_only: bool = False) -> tuple[requests.Response, Head]:
+        """Return an answer whose body begins at `start`, or before it where the source cannot do otherwise.
+
+        Raises Mismatch where the source has no byte `start`, LinkRefused, ExportServiceError, and UpstreamUnavailable
+        after the tries.
+        """
+        while True:
+            try:
+                response = self._response(start, first_byte_only=first_byte_only)
+                try:
+                    return response, self._head(response, start)
+                except BaseException:
+                    response.close()
+                    raise
+            except Transcoded as exc:
+                if self._accept_encoding == "identity":
+                    raise Mismatch(
+                        f"{self._file_name}: the source does not serve the bytes as it stores them."
+                    ) from exc
+                self._accept_encoding = "identity"
+            except UpstreamUnavailable as failure:
+                self.patience.wait(failure)
+
+    def _head(self, response: requests.Response, start: int) -> Head:
+        head = read_head(response.status_code, response.headers)
+        if head.starts_at > start or (head.starts_at and head.starts_at != start):
+            self._has_ranges = False
+            raise UpstreamUnavailable(f"{self._file_name}: the source answered with other bytes than asked for.")
+        return head
+
+    def _response(self, start: int, *, first_byte_only: bool) -> requests.Response:
+        """Ask with the newest link, and once more with a renewed one where that is what is wrong."""
+        headers = {"Accept-Encoding": self._accept_encoding}
+        if first_byte_only:
+            headers["Range"] = "bytes=0-0"
+        elif start and self._has_ranges:
+            headers["Range"] = f"bytes={start}-"
+        link = self._listing.link(self._file_name)
+        response = self._get(link, headers)
+        is_expired = _is_expired(response)
+        if is_expired or response.status_code in _MAY_BE_STALE:
+            response.close()
+            response = self._get(self._listing.renewed(link), headers)
+            is_expired = _is_expired(response)
+        if response.status_code in {requests.codes.ok, requests.codes.partial_content}:
+            return response
+        with response:
+            raise self._meaning_of(response, is_expired=is_expired)
+
+    def _get(self, link: SignedLink, headers: dict[str, str]) -> requests.Response:
+        try:
+            return self._source.session.get(
+                link.url,
+                headers=headers,
+                stream=True,
+                allow_redirects=False,
+                timeout=self._source.stall_s,
+            )
+        except NETWORK_ERRORS as exc:
+            raise UpstreamUnavailable(
+                f"{self._file_name}: the source cannot be reached ({type(exc).__name__})."
+            ) from exc
+
+    def _meaning_of(self, response: requests.Response, *, is_expired: bool) -> ExportError:
+        status = response.status_code
+        if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110: redirection
+            return LinkRefused(f"{self._file_name}: the link redirects ({status}); it is not followed.")
+        if status == requests.codes.requested_range_not_satisfiable:
+            return Mismatch(f"{self._file_name}: the source is shorter than it said.")
+        if status in {408, 429} or status >= 500 or is_expired:  # noqa: PLR2004 - RFC 9110: server error
+            asked_s = retry_after_s(response.headers.get("Retry-After"), self._source.deadline.clock)
+            return UpstreamUnavailable(f"{self._file_name}: the source answered {status}.", asked_to_wait_s=asked_s)
+        return ExportServiceError(
+            f"{self._file_name}: its link answered {status} even after the listing was renewed; expected 200. "
+            "If it stays so, ask Usercentrics."
+        )
+
+
+def _is_expired(response: requests.Response) -> bool:
+    """Match the error's code: Cloud Storage answers 400 with a message that varies."""
+    if response.status_code != requests.codes.bad_request:
+        return False
+    try:
+        return bool(_EXPIRED.search(response.raw.read(8192, decode_content=True)))
+    except NETWORK_ERRORS:
+        return False
+
+
+class SourceStream:
+    """Reads one version of a file; a broken connection is opened again where it broke, with a renewed link if needed.
+
+    Opening, reading and seeking raise SourceChanged when the source stores another version meanwhile, Mismatch when
+    what comes cannot be what the source declares, LinkRefused, ExportServiceError, and UpstreamUnavailable after the
+    tries.
+    """
+
+    def __init__(self, source: Source, listing: Listing, file_name: str) -> None:
+        self._file_name = file_name
+        self._opener = _Opener(source, listing, file_name)
+        self._response: requests.Response | None = None
+        self._unmarked_bytes = 0
+        self._is_stopped = False
+        self.position = 0
+        self._response, head = self._opener.open()
+        file = head.file()
+        self.file: SourceFile = self._measured(head) if file is None else file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+    def read(self, limit: int) -> bytes:
+        """Return the next bytes, at most `limit` of them; none only at the end of the file."""
+        while self.position < self.file.size:
+            try:
+                block = self._answer().raw.read(min(limit, self.file.size - self.position), decode_content=False)
+                reason = "the body ended early"
+            except NETWORK_ERRORS as exc:
+                block = b""
+                reason = type(exc).__name__
+            if block:
+                self._advance(len(block))
+                return block
+            self._drop()
+            self._check_stop()
+            self._opener.patience.wait(
+                UpstreamUnavailable(
+                    f"{self._file_name}: the source broke off at byte {self.position} of {self.file.size} ({reason})."
+                )
+            )
+        return b""
+
+    def seek(self, position: int) -> None:
+        """Go on from another byte; costs a request unless it is the current one."""
+        if position != self.position:
+            self._drop()
+            self.position = position
+
+    def stop(self) -> None:
+        """End the reading from another thread, with DeadlineReached: a read that waits for bytes returns at once."""
+        self._is_stopped = True
+        response = self._response
+        if response is not None:
+            with suppress(ValueError, RuntimeError, OSError):  # raised where the answer has just ended
+                response.raw.shutdown()
+
+    def _answer(self) -> requests.Response:
+        self._check_stop()
+        if self._response is None:
+            response, head = self._opener.open(self.position)
+            self._response = response
+            if not head.is_of(self.file):
+                raise SourceChanged(f"{self._file_name}: the source stores another version now.")
+            self._skip(self.position - head.starts_at)
+        return self._response
+
+    def _skip(self, count: int) -> None:
+        """Read past what the source sends again because it knows no Range."""
+        assert self._response is not None  # noqa: S101 - for the type checker
+        while count:
+            block = self._response.raw.read(min(BLOCK_BYTES, count), decode_content=False)
+            if not block:
+                raise OSError("the body ended early")
+            count -= len(block)
+
+    def _advance(self, count: int) -> None:
+        self.position += count
+        self._unmarked_bytes += count
+        if self._unmarked_bytes >= PROGRESS_BYTES:
+            self._unmarked_bytes = 0
+            self._opener.patience.progressed()
+
+    def _measured(self, head: Head) -> SourceFile:
+        """Read the whole file once to learn the size or the checksum that the source does not tell.
+
+        What it does tell must fit; the second reading, which is the copy, must fit the first.
+        """
+        import google_crc32c  # noqa: PLC0415 - Cloud Storage always tells both
+
+        if head.size is None and head.crc32c is None:
+            raise Mismatch(
+                f"{self._file_name}: the source declares neither a crc32c nor a length; nothing can be proven."
+            )
+        assert self._response is not None  # noqa: S101 - for the type checker
+        checksum, size = google_crc32c.Checksum(), 0
+        try:
+            while block := self._response.raw.read(BLOCK_BYTES, decode_content=False):
+                self._check_stop()
+                checksum.update(block)
+                size += len(block)
+        except NETWORK_ERRORS as exc:
+            raise Mismatch(
+                f"{self._file_name}: the source broke off after {size} bytes ({type(exc).__name__})."
+            ) from exc
+        self._drop()
+        crc32c = base64.b64encode(checksum.digest()).decode()
+        if head.size not in {None, size} or head.crc32c not in {None, crc32c}:
+            raise Mismatch(f"{self._file_name}: the source sent {size} bytes that do not fit what it declares.")
+        file = head.file(size=size, crc32c=crc32c)
+        assert file is not None  # noqa: S101 - for the type checker
+        return file
+
+    def _check_stop(self) -> None:
+        if self._is_stopped:
+            raise DeadlineReached(f"{self._file_name}: the run's time is over. Call again: it is copied then.")
+
+    def _drop(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None

@@ -1,0 +1,110 @@
+"""One resumable upload into Cloud Storage, a request at a time.
+
+Source: Cloud Storage, "Resumable uploads" (status query, 308 with Range, 404/410 for a lost session).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+import requests
+
+from analytics_export.errors import Misconfigured, UpstreamUnavailable
+from analytics_export.manifest import StoredObject
+from analytics_export.retries import Deadline, retry_after_s
+from analytics_export.source import NETWORK_ERRORS
+
+CANCEL_S = 5.0
+"""Cancelling is a courtesy; nothing waits for it longer, in seconds."""
+
+
+class Body(Protocol):
+    """What an upload reads from: bytes until `len` of them were given."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, limit: int) -> bytes:
+        """Return the next bytes, at most `limit`; none only at the end."""
+        ...
+
+
+class UploadInterrupted(UpstreamUnavailable):
+    """What the session keeps is unknown; asking for its status tells."""
+
+
+class UploadRefused(Exception):
+    """Cloud Storage ended an upload: its precondition or its declared checksum did not hold."""
+
+
+class SessionLost(Exception):
+    """Cloud Storage no longer knows the upload session; begin a new one."""
+
+
+class Upload:
+    """One resumable session. Its URL is a bearer token for a week: never shown."""
+
+    def __init__(
+        self, session: requests.Session, url: str, name: str, size: int, stall_s: float, deadline: Deadline
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._name = name
+        self._size = size
+        self._stall_s = stall_s
+        self._deadline = deadline
+
+    def send(self, body: Body, offset: int) -> StoredObject | int:
+        """Send the bytes from `offset` on, all in one request.
+
+        Returns the finished object, or how many bytes the session keeps. Raises UploadInterrupted where asking for the
+        `status` is next, SessionLost, UploadRefused, Misconfigured, and what `body` raises.
+        """
+        if self._size == 0:
+            return self._put(b"", {})
+        if offset == self._size:
+            return self.status()
+        return self._put(body, {"Content-Range": f"bytes {offset}-{self._size - 1}/{self._size}"})
+
+    def status(self) -> StoredObject | int:
+        """Return what `send` returns, sending nothing; raises as `send` does."""
+        return self._put(b"", {"Content-Range": f"bytes */{self._size}"})
+
+    def cancel(self) -> None:
+        """Drop the session and what it keeps; what cannot be cancelled expires by itself in a week."""
+        try:
+            self._session.delete(self._url, timeout=min(self._stall_s, CANCEL_S), allow_redirects=False).close()
+        except NETWORK_ERRORS:
+            return
+
+    def _put(self, body: Body | bytes, headers: Mapping[str, str]) -> StoredObject | int:
+        try:
+            with self._session.put(
+                self._url,
+                data=body,  # type: ignore[arg-type] # requests takes anything with __len__ and read
+                headers=headers,
+                timeout=self._stall_s,
+                allow_redirects=False,
+            ) as response:
+                return self._meaning_of(response)
+        except NETWORK_ERRORS as exc:
+            raise UploadInterrupted(f"{self._name}: the upload broke off ({type(exc).__name__}).") from exc
+
+    def _meaning_of(self, response: requests.Response) -> StoredObject | int:
+        match response.status_code:
+            case 200 | 201:
+                resource = response.json()  # numbers are strings; a testbench leaves out a size of 0
+                return StoredObject(
+                    self._name, int(resource.get("size", 0)), resource["crc32c"], str(resource["generation"])
+                )
+            case 308:
+                match = re.fullmatch(r"bytes=0-([0-9]{1,18})", response.headers.get("Range", ""))
+                return int(match[1]) + 1 if match else 0
+            case 404 | 410:
+                raise SessionLost
+            case 400 | 412:
+                raise UploadRefused
+            case 408 | 429 | 500 | 502 | 503 | 504 as status:
+                asked_s = retry_after_s(response.headers.get("Retry-After"), self._deadline.clock)
+                raise UploadInterrupted(f"{self._name}: Cloud Storage answered {status}.", asked_to_wait_s=asked_s)
+            case status:
+                raise Misconfigured(f"BUCKET: Cloud Storage answered {status} to the upload of {self._name}.")

@@ -1,0 +1,14 @@
+"""The outside world on a laptop, in reading order.
+
+- `stack`: all of it together, for tests, `demo` and `serve`
+- `clock`: what time it is for the export service
+- `reports`: made-up reports, the same every time [pure]
+- `export_service`: Usercentrics' analytics export, v2 and v1
+- `storage`: Cloud Storage, both sides; made of `objects`, `links`, `delivery`, `uploads`, `upload_api`,
+  `json_api`, `json_conversation` and `fields` [pure]
+- `secret_manager`: Secret Manager over gRPC
+- `faults`, `request_log`: what goes wrong, and what was asked
+- `server`, `wire`, `payloads`: HTTP with a fault at any byte
+- `function`: the function in a process of its own
+- `demo`, `serve`: the two commands of `python -m local`
+"""

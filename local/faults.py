@@ -1,0 +1,244 @@
+"""Fault switches: what goes wrong, where, and how often.
+
+A fault is set in process (`stack.faults.add("link.get", Kind.RESET, after_bytes=100_000)`) or over HTTP, with
+the same words as JSON, on the address of either HTTP stand-in:
+
+    curl -d '{"where": "link.get", "kind": "reset", "after_bytes": 100000}' http://127.0.0.1:PORT/_faults
+    curl http://127.0.0.1:PORT/_faults              # what is set, and how often each kind fired
+    curl -X DELETE http://127.0.0.1:PORT/_faults    # clear
+
+Places (`where`, shell wildcards allowed, such as `upload.*`):
+
+    export.list  export.file                                the listing of v2; one link of v1
+    link.get  link.head                                     signed links
+    object.list  object.get  object.read                    JSON API: listing, metadata, bytes
+    object.insert  object.delete                            JSON API: multipart and media uploads; deletes
+    upload.start  upload.put  upload.status  upload.cancel  resumable sessions
+    upload.finish                                           all bytes are there, the object is about to appear
+    bucket.get  bucket.insert
+    secret.access                                           `status` is a gRPC code's name there
+"""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from local.request_log import Request
+
+HOLD_LIMIT_S = 60.0
+"""A point that nobody releases is passed after so long, so that a broken test ends."""
+
+
+class Kind(StrEnum):
+    """What happens. Those marked with * take `after_bytes`; see `Fault`."""
+
+    STATUS = "status"
+    """* Answer `status` with `headers` and `body` (by default the provider's own error form)."""
+    RESET = "reset"
+    """* Break the connection with a TCP reset.
+
+    With `keep_bytes` on upload.put: having kept so many of its bytes.
+    """
+    CLOSE = "close"
+    """* Close the connection in good order, too early."""
+    STALL = "stall"
+    """* Move no byte for `seconds`, then go on."""
+    HOLD = "hold"
+    """* Wait for `Fault.release`; `Fault.wait_until_reached` tells when somebody stands there."""
+    CALL = "call"
+    """* Call `call(request)` (in process only), then go on."""
+    DELAY = "delay"
+    """Wait `seconds` before doing anything."""
+    THROTTLE = "throttle"
+    """Move at most `bytes_per_s`."""
+    KEEP = "keep"
+    """upload.put: keep only `keep_bytes` of the bytes of this request, and say so."""
+    LOSE_SESSION = "lose_session"
+    """upload.put, upload.status: the session is gone; answers `status` 404 or 410, now and later."""
+    LOSE_ANSWER = "lose_answer"
+    """Do what is asked, then reset the connection in place of the answer."""
+    OVERWRITE = "overwrite"
+    """upload.*, object.*: somebody else writes `body` under this name right now."""
+    IGNORE_RANGE = "ignore_range"
+    """link.get, object.read: answer 200 with the whole object."""
+    WRONG_START = "wrong_start"
+    """link.get, object.read: a 206 that starts `shift` bytes later (or earlier) than asked."""
+    WRONG_BYTES = "wrong_bytes"
+    """* Flip the byte at `after_bytes` (0 when None) of the answer."""
+    WRONG_HASH = "wrong_hash"
+    """link.get, object.read: x-goog-hash does not fit the bytes."""
+    WRONG_LENGTH = "wrong_length"
+    """Content-Length says `shift` bytes more (or fewer) than are there."""
+    DROP_HEADERS = "drop_headers"
+    """Leave out the headers named in `headers`. Without content-length the body ends with the connection."""
+    SET_HEADERS = "set_headers"
+    """Answer as usual, with these `headers` in place of the usual ones (a Content-Encoding, an ETag)."""
+    REDIRECT = "redirect"
+    """Answer 302 to the Location given in `headers`."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Fault:
+    """One switch. It is spent by the requests that it matches, and counted as fired when it really acts.
+
+    `name` is searched (a regular expression) in the object's, period's or secret's name.
+    The first `skip` matching requests pass; the next `times` are hit (None: all).
+    `after_bytes`: None acts before the answer begins; N acts after N bytes of the answer's body
+    (on upload.put: of the request's body) have moved.
+    `keep_bytes` (upload.put): of this request's bytes the session keeps at most so many, rounded down to
+    256 KiB; given without `after_bytes`, everything is read first.
+    """
+
+    where: str
+    kind: Kind
+    name: str = ""
+    skip: int = 0
+    times: int | None = 1
+    after_bytes: int | None = None
+    keep_bytes: int | None = None
+    seconds: float = HOLD_LIMIT_S
+    bytes_per_s: int = 1_000_000
+    shift: int = 1
+    status: int | str = 503
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    call: Callable[[Request], object] | None = None
+    fired: int = 0
+
+    def __post_init__(self) -> None:
+        self._reached = threading.Event()
+        self._released = threading.Event()
+
+    def wait_until_reached(self, timeout: float = 10.0) -> None:
+        """Return once a request stands at (or has passed) this fault.
+
+        TimeoutError after `timeout` seconds.
+        """
+        if not self._reached.wait(timeout):
+            raise TimeoutError(f"nothing reached {self.kind} at {self.where} within {timeout} s")
+
+    def release(self) -> None:
+        """Let everyone who waits at a HOLD or STALL go on, now and later."""
+        self._released.set()
+
+    def wait(self) -> None:
+        """Stand here until released, `seconds` at most."""
+        self._released.wait(self.seconds)
+
+    def mark_reached(self) -> None:
+        """Note that a request stands here."""
+        self._reached.set()
+
+
+class Faults:
+    """The switches of one stack, shared by its servers. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._fired: Counter[str] = Counter()
+
+    def add(  # noqa: PLR0913 - the words of a fault, each optional, as in the JSON
+        self,
+        where: str,
+        kind: Kind | str,
+        *,
+        name: str = "",
+        skip: int = 0,
+        times: int | None = 1,
+        after_bytes: int | None = None,
+        keep_bytes: int | None = None,
+        seconds: float = HOLD_LIMIT_S,
+        bytes_per_s: int = 1_000_000,
+        shift: int = 1,
+        status: int | str = 503,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        call: Callable[[Request], object] | None = None,
+    ) -> Fault:
+        """Set a fault; see `Fault` and `Kind` for the words. ValueError for a kind that does not exist."""
+        re.compile(name)
+        fault = Fault(
+            where=where,
+            kind=Kind(kind),
+            name=name,
+            skip=skip,
+            times=times,
+            after_bytes=after_bytes,
+            keep_bytes=keep_bytes,
+            seconds=seconds,
+            bytes_per_s=bytes_per_s,
+            shift=shift,
+            status=status,
+            headers=dict(headers or {}),
+            body=body.encode() if isinstance(body, str) else body,
+            call=call,
+        )
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Remove every fault and let everyone go who waits at one. The counts stay."""
+        with self._lock:
+            faults, self._faults = self._faults, []
+        for fault in faults:
+            fault.release()
+
+    def take(self, where: str, name: str) -> list[Fault]:
+        """The faults that hit this request, spent by it, in the order in which they were added."""
+        with self._lock:
+            return [fault for fault in self._faults if _matches(fault, where, name) and _spend(fault)]
+
+    def note_fired(self, fault: Fault, where: str) -> None:
+        """Count a fault that acts now."""
+        with self._lock:
+            fault.fired += 1
+            self._fired[f"{where} {fault.kind.value}"] += 1
+        fault.mark_reached()
+
+    @property
+    def fired(self) -> dict[str, int]:
+        """How often each kind acted, by place: `{"link.get reset": 3}`."""
+        with self._lock:
+            return dict(self._fired)
+
+    def reset_counts(self) -> None:
+        """Start counting anew."""
+        with self._lock:
+            self._fired.clear()
+
+    def describe(self) -> list[dict[str, object]]:
+        """The faults that are set, each as its main words."""
+        with self._lock:
+            return [
+                {
+                    "where": fault.where,
+                    "kind": fault.kind.value,
+                    "name": fault.name,
+                    "skip": fault.skip,
+                    "times": fault.times,
+                    "fired": fault.fired,
+                }
+                for fault in self._faults
+            ]
+
+
+def _matches(fault: Fault, where: str, name: str) -> bool:
+    return fnmatchcase(where, fault.where) and re.search(fault.name, name) is not None
+
+
+def _spend(fault: Fault) -> bool:
+    if fault.skip:
+        fault.skip -= 1
+        return False
+    if fault.times is None:
+        return True
+    if fault.times == 0:
+        return False
+    fault.times -= 1
+    return True

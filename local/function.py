@@ -1,0 +1,217 @@
+"""The function in a process of its own, by functions-framework, as in the cloud."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START_S = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the function said."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Case does not matter."""
+    text: str
+    seconds: float
+
+    def json(self) -> dict[str, object]:
+        """The JSON object in the body. ValueError if there is none."""
+        value = json.loads(self.text)
+        if not isinstance(value, dict):
+            raise ValueError(f"expected a JSON object, got {self.text!r}")  # noqa: TRY004 - a wrong body
+        return value
+
+
+class FunctionProcess:
+    """`functions-framework --target export_analytics --source main.py`, started by `with` and gone after it.
+
+    Its environment holds PATH, HOME and what is given, nothing else. It has a session of its own; a leash (a
+    shell that waits on a pipe from here) kills all of it if this process dies, however it dies.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        *,
+        source: Path = REPOSITORY / "main.py",
+        port: int = 0,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self._env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | dict(env)
+        self._source = source
+        self._host = host
+        self.port = port or free_port()
+        self._output = tempfile.NamedTemporaryFile(prefix="function-")  # noqa: SIM115 - closed in stop
+        self._last_output = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._leash: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The first process of the tree; its session has the same number."""
+        if self._process is None:
+            raise RuntimeError("the function has not been started")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start it; returns when it takes connections. RuntimeError with its output if it does not."""
+        command = [
+            str(Path(sys.executable).parent / "functions-framework"),
+            "--target=export_analytics",
+            f"--source={self._source}",
+            f"--host={self._host}",
+            f"--port={self.port}",
+        ]
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            env=self._env,
+            cwd=self._source.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._leash = subprocess.Popen(  # noqa: S603 - our own command
+            ["/bin/sh", "-c", 'read _; kill -KILL -- "-$0"', str(self.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_S
+        while not self._is_listening():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"the function did not start; its output:\n{self._last_output}")
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> None:
+        """Kill it and everything that it started."""
+        self.kill()
+        if self._leash and self._leash.stdin:
+            self._leash.stdin.close()
+            self._leash.wait()
+        if not self._output.closed:
+            self._last_output = self.output()
+            self._output.close()
+
+    def kill(self) -> None:
+        """SIGKILL to all of it, at once."""
+        self._signal(signal.SIGKILL)
+        if self._process:
+            self._process.wait()
+
+    def terminate(self, timeout: float = 60.0) -> int:
+        """SIGTERM to the first process, as Cloud Run does; gives back its exit code."""
+        if self._process is None:
+            raise RuntimeError("the function has not been started")
+        self._process.terminate()
+        return self._process.wait(timeout)
+
+    def post(  # noqa: PLR0913 - the parts of a request
+        self,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
+        timeout: float = 110.0,
+    ) -> Answer:
+        """Call it with `body` as JSON, or with `raw` as it is, or with neither."""
+        data = raw if raw is not None or body is None else json.dumps(body).encode()
+        started = time.monotonic()
+        response = requests.request(
+            method, self.url, data=data, params=query, headers=headers, timeout=timeout, allow_redirects=False
+        )
+        return Answer(response.status_code, response.headers, response.text, time.monotonic() - started)
+
+    def output(self) -> str:
+        """Everything that it wrote to stdout and stderr so far."""
+        if self._output.closed:
+            return self._last_output
+        return Path(self._output.name).read_text(errors="replace")
+
+    def logs(self) -> list[dict[str, object]]:
+        """The lines of its output that are JSON objects, parsed."""
+        return [line for line in map(_parsed, self.output().splitlines()) if line is not None]
+
+    def peak_rss_bytes(self) -> int:
+        """The peak resident memory of its largest process (gunicorn's worker, which does all the work)."""
+        return max(map(_peak_rss_bytes, _tree(self.pid)), default=0)
+
+    def _is_listening(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _signal(self, number: int) -> None:
+        if self._process and (self._process.poll() is None):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _parsed(line: str) -> dict[str, object] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _tree(pid: int) -> list[int]:
+    """A process and its descendants."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return [pid, *(descendant for child in children for descendant in _tree(child))]
+
+
+def _peak_rss_bytes(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    return int(line.split()[1]) * 1024

@@ -1,0 +1,129 @@
+"""The whole outside world in this process: export service, Cloud Storage, Secret Manager.
+
+    with Stack() as stack, FunctionProcess(stack.function_env()) as function:
+        function.post({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"})
+        stack.storage.objects(stack.bucket)
+
+With `STORAGE_EMULATOR_HOST` in the environment the destination is that Cloud Storage; the source stays here.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from google.api_core.exceptions import Conflict
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage as google_storage  # type: ignore[attr-defined]
+
+from local.clock import Clock
+from local.export_service import ExportService
+from local.faults import Faults
+from local.secret_manager import SecretManager
+from local.storage import Storage
+
+ANALYTICS_ID = "local-analytics-id"
+API_KEY = "local-api-key-0123456789"
+SECRET = "projects/local/secrets/usercentrics-api-key"  # noqa: S105 - a secret's name
+BUCKET = "usercentrics-exports"
+
+
+class Stack:
+    """All stand-ins, started by `with` and gone after it. Ports are free ones unless given.
+
+    storage: Cloud Storage; `objects`, `put`, `delete`, `read`, `on_change`, `requests`, `links`, `page_size`,
+    `lose_sessions`, `hang_up`
+    exports: the export service; `put`, `remove`, `files`, `links`, `keys`, `link_life_s`, `v1_form`,
+    `requests`
+    secrets: Secret Manager; `add_version`, `disable`, `remove`, `requests`
+    faults: fault switches for all of them
+    clock: the time for the export service
+    """
+
+    def __init__(  # noqa: PLR0913 - what a caller may choose
+        self,
+        *,
+        root: Path | None = None,
+        rows: int = 1000,
+        shards: int = 3,
+        least_bytes: int = 0,
+        bucket: str = BUCKET,
+        storage_port: int = 0,
+        exports_port: int = 0,
+        secrets_port: int = 0,
+    ) -> None:
+        """`root` keeps the buckets' files; without one they are in a temporary folder, removed at the end."""
+        self._temporary = None if root else Path(tempfile.mkdtemp(prefix="local-stack-"))
+        self.root = root or self._temporary or Path()
+        self.bucket = bucket
+        self.faults = Faults()
+        self.clock = Clock()
+        self.storage = Storage(self.root, faults=self.faults, port=storage_port)
+        self.exports = ExportService(
+            self.storage,
+            clock=self.clock,
+            faults=self.faults,
+            analytics_id=ANALYTICS_ID,
+            api_key=API_KEY,
+            rows=rows,
+            shards=shards,
+            least_bytes=least_bytes,
+            port=exports_port,
+        )
+        self.secrets = SecretManager(faults=self.faults, port=secrets_port)
+        self.secrets.add_version(SECRET, API_KEY)
+        self.storage_host = os.environ.get("STORAGE_EMULATOR_HOST") or self.storage.url
+        """Where the destination is."""
+
+    @property
+    def is_destination_ours(self) -> bool:
+        """False when the destination is another Cloud Storage: no fault switch and no observer reaches it."""
+        return self.storage_host == self.storage.url
+
+    def __enter__(self) -> Self:
+        """Start everything and make the destination bucket."""
+        self.storage.start()
+        self.exports.start()
+        self.secrets.start()
+        if self.is_destination_ours:
+            self.storage.create_bucket(self.bucket)
+        else:
+            with contextlib.suppress(Conflict):
+                self.client().create_bucket(self.bucket)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything; nothing stays."""
+        self.faults.clear()
+        self.exports.stop()
+        self.storage.stop()
+        self.secrets.stop()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def client(self) -> google_storage.Client:
+        """Google's own client, on the destination."""
+        return google_storage.Client(
+            project="local",
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            client_options={"api_endpoint": self.storage_host},
+        )
+
+    def function_env(self, *, api_version: str = "v2") -> dict[str, str]:
+        """The function's settings for this stack; add to it or take away what a test needs."""
+        base = f"{self.exports.url}/api" if api_version == "v1" else self.exports.url
+        return {
+            "ANALYTICS_ID": ANALYTICS_ID,
+            "BUCKET": self.bucket,
+            "API_KEY_SECRET": SECRET,
+            "EXPORT_API_VERSION": api_version,
+            "EXPORT_SERVICE_URL": base,
+            "DOWNLOAD_ORIGINS": self.storage.url,
+            "STORAGE_EMULATOR_HOST": self.storage_host,
+            "SECRET_MANAGER_EMULATOR_HOST": self.secrets.host,
+        }
