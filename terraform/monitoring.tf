@@ -163,7 +163,7 @@ resource "google_monitoring_alert_policy" "key_refused" {
   conditions {
     display_name = "The export service refused the key, or a setting, the secret or the bucket is missing"
     condition_matched_log {
-      filter           = "${local._function_log} AND severity>=ERROR AND jsonPayload.error_type=(\"export-service-refused\" OR \"misconfigured\")"
+      filter           = "${local._function_log} AND jsonPayload.error_type=(\"export-service-refused\" OR \"misconfigured\")"
       label_extractors = { error_type = "EXTRACT(jsonPayload.error_type)" }
     }
   }

@@ -1,5 +1,5 @@
 locals {
-  add_key_command = "read -rsp 'API key: ' KEY && printf %s \"$KEY\" | gcloud secrets versions add ${google_secret_manager_secret.api_key.secret_id} --project ${var.project_id} --data-file=-"
+  add_key_command = "bash -c 'read -rsp \"API key: \" KEY && printf %s \"$KEY\" | gcloud secrets versions add ${google_secret_manager_secret.api_key.secret_id} --project ${var.project_id} --data-file=-'"
 }
 
 output "add_key_command" {
@@ -54,5 +54,5 @@ output "service_accounts" {
 
 output "tables_command" {
   description = "After the first export: writes the variable tables from the columns in the manifests into a file that Terraform reads by itself. Then apply again."
-  value       = "gcloud storage cat 'gs://${local.bucket}/${var.bucket.object_prefix}manifests/**.json' | python3 ${path.module}/tables.py > tables.auto.tfvars.json"
+  value       = "gcloud storage cat 'gs://${local.bucket}/${var.bucket.object_prefix}manifests/**.json' | python3 ${path.module}/tables.py tables.auto.tfvars.json"
 }

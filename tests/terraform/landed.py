@@ -1,60 +1,43 @@
-"""A bucket as the function leaves it, on disk: two good days, a lost one, a half-copied one; weeks; months."""
+"""A bucket as the function leaves it: good days, a lost one, a half-copied one; a week; months."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-from google.cloud.storage import Client
+from local.function import FunctionProcess
+from local.stack import Stack
 
-from analytics_export.landing import Landing
-from analytics_export.manifest import Manifest, StoredObject
-from analytics_export.periods import Aggregation, Frequency, Period
-from analytics_export.retries import Clock, Deadline
-
-HEADER = ("settingsId", "consent", "action", "note")
+HEADER = "settingsId,consent,action,note"
+INTERACTION = b"event,count\nclick,3\n"
 
 
-def landed(root: Path) -> None:
-    """Write every object below `root` under its own name."""
-    granular, interaction = Aggregation.GRANULAR, Aggregation.INTERACTION
-    daily, weekly, monthly = Frequency
-    _export(root, granular, Period.holding(daily, date(2022, 4, 1)), _rows(0, 5), _rows(5, 10))
-    _export(root, granular, Period.holding(daily, date(2022, 4, 2)), _rows(0, 2))
-    # nothing for the 3rd
-    _export(root, granular, Period.holding(daily, date(2022, 4, 4)), _rows(0, 7), is_complete=False)
-    _export(root, granular, Period.holding(daily, date(2022, 4, 5)), _rows(0, 1))
-    _export(root, interaction, Period.holding(weekly, date(2022, 4, 4)), "event,count\nclick,3\n")
-    _export(root, interaction, Period.holding(monthly, date(2022, 1, 1)), "event,count\nclick,9\n")
-    _export(root, interaction, Period.holding(monthly, date(2022, 3, 1)), "event,count\nclick,11\n")
+@contextmanager
+def landed(root: Path) -> Iterator[Path]:
+    """Run the function on the local stack; gives the folder that holds the bucket's objects under their names."""
+    with Stack(root=root) as stack, FunctionProcess(stack.function_env()) as function:
+        for file_prefix, files in {
+            "granular-2022-04-01": [_rows(0, 5), _rows(5, 10)],
+            "granular-2022-04-02": [_rows(0, 2)],
+            "granular-2022-04-04": [_rows(0, 7)],
+            "granular-2022-04-05": [_rows(0, 1)],
+            "interaction-2022-04-04-2022-04-10": [INTERACTION],
+            "interaction-2022-01-01-2022-01-31": [INTERACTION],
+            "interaction-2022-03-01-2022-03-31": [INTERACTION],
+        }.items():
+            aggregation, day = file_prefix.split("-")[0], file_prefix.split("-", 1)[1][:10]
+            frequency = {"granular": "daily", "interaction": "weekly" if day == "2022-04-04" else "monthly"}[
+                aggregation
+            ]
+            names = [f"{file_prefix}-{number:012}.csv" for number in range(len(files))]
+            stack.exports.put(file_prefix, dict(zip(names, files, strict=True)))
+            answer = function.post({"aggregation": aggregation, "frequency": frequency, "date": day})
+            assert answer.status == 200, answer.text
+        # as a run that was cut off before its last file leaves it
+        assert stack.storage.delete(stack.bucket, "manifests/granular/daily/start_date=2022-04-04.json")
+        yield root / stack.bucket
 
 
-def _rows(first_action: int, end: int) -> str:
+def _rows(first_action: int, end: int) -> bytes:
     """One row an action; the note holds what CSV readers stumble over."""
     rows = [f'setting-{action},{action % 2},{action},"two\nlines, ""quoted"""' for action in range(first_action, end)]
-    return "\n".join([",".join(HEADER), *rows]) + "\n"
-
-
-def _export(root: Path, aggregation: Aggregation, period: Period, *files: str, is_complete: bool = True) -> None:
-    landing = Landing(
-        Client.create_anonymous_client(),
-        requests.Session(),
-        bucket="example-bucket",
-        prefix="",
-        stall_s=1,
-        deadline=Deadline(1, Clock()),
-    )
-    stored = []
-    for number, text in enumerate(files):
-        name = landing.object_name(aggregation, period, f"{period.file_prefix(aggregation)}-{number:012}.csv")
-        _write(root / name, text)
-        stored.append(StoredObject(name, len(text.encode()), "yZRlqg==", "1795444110447059"))
-    if is_complete:
-        completed_at = datetime.combine(period.available_at.date(), period.available_at.time(), UTC)
-        columns = tuple(files[0].splitlines()[0].split(","))
-        manifest = Manifest(aggregation, period, "my-analytics-id", completed_at, columns, tuple(stored))
-        _write(root / landing.manifest_name(aggregation, period), manifest.to_json())
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    return "\n".join([HEADER, *rows, ""]).encode()

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import requests
-from analytics_export.landing import Landing
 from cron import fires
 from google.cloud.storage import Client
 from terraform_cli import MODULE, ROOT, outputs, resources
@@ -17,6 +16,7 @@ from terraform_cli import MODULE, ROOT, outputs, resources
 from analytics_export import request
 from analytics_export.config import Settings
 from analytics_export.errors import ExportServiceRefused, Misconfigured
+from analytics_export.landing import Landing
 from analytics_export.periods import Aggregation, Frequency, Period
 from analytics_export.retries import Clock, Deadline
 

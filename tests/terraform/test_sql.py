@@ -1,4 +1,4 @@
-"""The views, read as GoogleSQL and run in DuckDB on a bucket as the function leaves it."""
+"""The views, read as GoogleSQL and run in DuckDB on what the function landed on the local stack."""
 
 import json
 from collections.abc import Iterator
@@ -42,21 +42,26 @@ def query(file: str, *, now: str = "2022-04-06 07:00:00") -> str:
     return fixed.sql("duckdb")
 
 
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with landed(tmp_path_factory.mktemp("stack")) as objects:
+        yield objects
+
+
 @pytest.fixture
-def bigquery(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def bigquery(bucket: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The external tables over a landed bucket, under the names that they have in BigQuery."""
-    landed(tmp_path)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; ATTACH ':memory:' AS \"my-project\"")
         connection.execute('CREATE SCHEMA "my-project".analytics_export; USE "my-project".analytics_export')
         connection.execute(
-            f"CREATE VIEW granular_daily_files AS FROM read_csv('{tmp_path}/granular/daily/*/*.csv', header = true, "
+            f"CREATE VIEW granular_daily_files AS FROM read_csv('{bucket}/granular/daily/*/*.csv', header = true, "
             "all_varchar = true, union_by_name = true, hive_partitioning = true, hive_types = {start_date: DATE})"
         )
         schema = json.loads((SQL / "exports.schema.json").read_text())
         columns = ", ".join(f"{column['name']}: '{duckdb_type(column)}'" for column in schema)
         connection.execute(
-            f"CREATE VIEW exports AS FROM read_json('{tmp_path}/manifests/*/*/*.json', "
+            f"CREATE VIEW exports AS FROM read_json('{bucket}/manifests/*/*/*.json', "
             f"format = 'newline_delimited', columns = {{{columns}}})"
         )
         connection.execute(f"CREATE VIEW granular_daily AS {query('complete_periods.sql')}")
@@ -68,9 +73,9 @@ def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...
 
 
 def test_the_schema_of_the_exports_table_takes_in_every_field_of_a_manifest(
-    bigquery: duckdb.DuckDBPyConnection, tmp_path: Path
+    bigquery: duckdb.DuckDBPyConnection, bucket: Path
 ) -> None:
-    manifest = json.loads(next(tmp_path.glob("manifests/**/*.json")).read_text())
+    manifest = json.loads(next(bucket.glob("manifests/**/*.json")).read_text())
     schema = {column["name"]: column for column in json.loads((SQL / "exports.schema.json").read_text())}
     assert set(manifest) == set(schema)
     assert set(manifest["objects"][0]) == {field["name"] for field in schema["objects"]["fields"]}
