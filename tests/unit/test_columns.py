@@ -67,13 +67,13 @@ def test_a_line_that_does_not_end_is_no_header_and_costs_bounded_memory() -> Non
         sniffer.feed(number * len(block), block)
     assert sniffer.is_done
     assert sniffer.columns() == ()
-    assert len(sniffer._text) <= LONGEST_HEADER_BYTES
+    assert len(sniffer._text) <= LONGEST_HEADER_BYTES  # noqa: SLF001 - what it holds in memory
 
 
 def test_a_packed_line_that_does_not_end_costs_bounded_memory() -> None:
     sniffer = sniffed(gzip.compress(b"x" * 50_000_000), block_bytes=1000)
     assert sniffer.columns() == ()
-    assert len(sniffer._text) <= LONGEST_HEADER_BYTES
+    assert len(sniffer._text) <= LONGEST_HEADER_BYTES  # noqa: SLF001 - what it holds in memory
 
 
 def test_bytes_that_come_again_are_passed_over() -> None:
@@ -93,7 +93,7 @@ def test_a_gap_ends_nothing() -> None:
 def test_after_the_first_record_no_more_is_kept() -> None:
     sniffer = sniffed(b"a,b\n" + b"1,2\n" * 100_000, block_bytes=100_000)
     assert sniffer.is_done
-    assert bytes(sniffer._text) == b"a,b\n"
+    assert bytes(sniffer._text) == b"a,b\n"  # noqa: SLF001 - what it holds in memory
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00\ufeff"), max_size=8)

@@ -60,12 +60,14 @@ def test_stored_gzip_that_comes_packed_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent_as", "stored_as"), [(None, "gzip"), ("gzip", "identity"), ("br", "gzip")], ids=["inflated", "packed", "other"]
+    ("sent_as", "stored_as"),
+    [(None, "gzip"), ("gzip", "identity"), ("br", "gzip")],
+    ids=["inflated", "packed", "other"],
 )
 def test_bytes_that_are_not_the_stored_ones_are_not_taken(sent_as: str | None, stored_as: str) -> None:
     headers = {"x_goog_stored_content_encoding": stored_as} | ({"content_encoding": sent_as} if sent_as else {})
     with pytest.raises(Transcoded):
-        head(content_length="7", **headers)
+        head(200, content_length="7", **headers)
 
 
 def test_a_partial_answer_tells_where_it_starts_and_how_long_the_file_is() -> None:
@@ -88,7 +90,7 @@ def test_a_partial_answer_that_does_not_say_what_it_holds_is_tried_again(content
     ],
 )
 def test_a_file_is_known_by_size_and_checksum(told: dict[str, str], is_known: bool) -> None:  # noqa: FBT001 - a table
-    assert (head(**told).file() is not None) is is_known
+    assert (head(200, **told).file() is not None) is is_known
 
 
 def test_what_an_answer_does_not_tell_can_be_given() -> None:
@@ -109,4 +111,4 @@ FILE = SourceFile(7, CRC, "17", None, None)
     ],
 )
 def test_a_later_answer_is_of_the_same_version_or_not(told: dict[str, str], is_same: bool) -> None:  # noqa: FBT001 - a table
-    assert head(**told).is_of(FILE) is is_same
+    assert head(200, **told).is_of(FILE) is is_same

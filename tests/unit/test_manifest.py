@@ -42,9 +42,7 @@ stored = st.builds(StoredObject, st.text(), st.integers(0, 10**15), st.text(), s
 manifests = st.builds(
     Manifest,
     aggregation=st.sampled_from(Aggregation),
-    period=st.builds(
-        Period.holding, st.sampled_from(Frequency), st.dates(date(1, 2, 1), date(9999, 12, 1))
-    ),
+    period=st.builds(Period.holding, st.sampled_from(Frequency), st.dates(date(1, 2, 1), date(9999, 12, 1))),
     analytics_id=st.text(),
     completed_at=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001 - a bound
     columns=st.lists(st.text()).map(tuple),
