@@ -78,6 +78,21 @@ class Stack:
         self.storage_host = os.environ.get("STORAGE_EMULATOR_HOST") or self.storage.url
         """Where the destination is."""
 
+    def reset(self) -> None:
+        """Make everything as it was after the start: no fault, report, object, observer or logged request is left."""
+        self.faults.clear()
+        self.faults.reset_counts()
+        self.clock.fixed = None
+        self.exports.reset()
+        self.storage.reset()
+        self.secrets.remove(SECRET)
+        self.secrets.add_version(SECRET, API_KEY)
+        if not self.is_destination_ours:
+            for blob in self.client().list_blobs(self.bucket):
+                blob.delete()
+        for log in (self.exports.requests, self.storage.requests, self.secrets.requests):
+            log.clear()
+
     @property
     def is_destination_ours(self) -> bool:
         """False when the destination is another Cloud Storage: no fault switch and no observer reaches it."""

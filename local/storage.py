@@ -33,7 +33,7 @@ class Storage(Server):
         self.store = ObjectStore(root)
         self.sessions = Sessions(self.store)
         self.links = Links(self.url)
-        self.page_size = page_size
+        self.page_size = self._first_page_size = page_size
         """No page of a listing is longer."""
 
     @property
@@ -53,6 +53,15 @@ class Storage(Server):
     def on_change(self, observer: Callable[[Change], object]) -> None:
         """Call `observer` after every change, in the thread that made it, before anyone can see another."""
         self.store.on_change(observer)
+
+    def reset(self) -> None:
+        """Forget the objects, the observers, the open upload sessions and a chosen page size; the buckets stay."""
+        self.store.forget_observers()
+        self.lose_sessions()
+        for bucket in self.store.buckets():
+            for name in self.objects(bucket):
+                self.delete(bucket, name)
+        self.page_size = self._first_page_size
 
     def create_bucket(self, bucket: str) -> None:
         """Make a bucket; nothing happens if it is there."""
