@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve test bench bench-quick lint types format lock clean
+.PHONY: help demo serve test soak bench bench-quick lint checkov types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,9 +35,20 @@ bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## this copy beside others; t
 bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less work, one minute
 	@$(BIN)/python -m bench --quick
 
-lint: $(VENV)/.installed ## ruff: rules and format
+soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare
+	$(BIN)/python -m tests.soak $(SOAK)
+
+lint: $(VENV)/.installed checkov ## ruff: rules and format; checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+$(VENV)-checkov/.installed: requirements-checkov.txt
+	$(PYTHON) -m venv $(VENV)-checkov
+	$(VENV)-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
+	@touch $@
+
+checkov: $(VENV)-checkov/.installed ## what is insecure in terraform/; exceptions stand in terraform/.checkov.yaml
+	cd terraform && ../$(VENV)-checkov/bin/checkov --directory . --config-file .checkov.yaml
 
 types: $(VENV)/.installed ## mypy, strict
 	$(BIN)/mypy
@@ -50,6 +61,7 @@ lock: ## compile requirements*.in anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header bench/requirements.in -o bench/requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-checkov.in -o requirements-checkov.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(BENCH_VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-checkov $(BENCH_VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -250,7 +250,7 @@ def connect(*, connections: int) -> Client:
         raise Misconfigured(
             "No Google credentials were found; give the function a service account, or set STORAGE_EMULATOR_HOST."
         ) from exc
-    client._bucket_metadata_cache = None  # else each 404 is followed by a request for the bucket, which names our traces
+    client._bucket_metadata_cache = None  # noqa: SLF001 - else it asks for the bucket after each 404, to name trace spans
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, adapter(connections=connections))  # noqa: SLF001 - the way Google documents it
     return client

@@ -32,13 +32,13 @@ def main() -> None:
         tables: list[list[Row]] = []
         try:
             for each in todo:
-                print(f"... {each.title}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+                print(f"... {each.title}", file=sys.stderr, flush=True)
                 tables.append(list(bench.rows(each)))
         finally:
             for peer in everyone:
                 peer.stop()
     text = table.text(tables, cold, command="make bench-quick" if asked.quick else "make bench")
-    print(text)  # noqa: T201 - the product
+    print(text)
     if asked.output:
         asked.output.write_text(text)
 

@@ -113,15 +113,15 @@ class CommandPeer:
         """Start it for each file, `at_once` at a time."""
         lines = "".join(f"{link} {name}\n" for link, name in zip(job.links, job.names, strict=True))
         began = time.monotonic()
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             ["xargs", "-P", str(job.at_once), "-n", "2", "sh", "-c", self._script, "sh"],  # noqa: S607 - found on the PATH
             env=environment(self._servers) | {"SIZE": str(job.size_bytes)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        assert process.stdin is not None  # noqa: S101 - for the type checker
-        assert process.stderr is not None  # noqa: S101 - for the type checker
+        assert process.stdin is not None
+        assert process.stderr is not None
         with PeakMemory(process.pid) as memory:
             process.stdin.write(lines.encode())
             process.stdin.close()
@@ -162,8 +162,8 @@ class LibraryPeer:
     def run(self, job: Job) -> Cost:
         """Copy with as many threads as files at once."""
         process = self._process or self._start()
-        assert process.stdin is not None  # noqa: S101 - for the type checker
-        assert process.stdout is not None  # noqa: S101 - for the type checker
+        assert process.stdin is not None
+        assert process.stdout is not None
         forget_peak(process.pid)
         cpu_before_s, began = cpu_s(process.pid), time.monotonic()
         process.stdin.write(json.dumps(asdict(job)) + "\n")
@@ -180,13 +180,13 @@ class LibraryPeer:
     def stop(self) -> None:
         """End the process."""
         if self._process is not None:
-            assert self._process.stdin is not None  # noqa: S101 - for the type checker
+            assert self._process.stdin is not None
             self._process.stdin.close()
             self._process.wait()
             self._process = None
 
     def _start(self) -> "subprocess.Popen[str]":
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
+        self._process = subprocess.Popen(
             [PYTHON, "-m", "bench.library_peers", self._way],
             cwd=REPOSITORY,
             env=environment(self._servers),
@@ -194,7 +194,7 @@ class LibraryPeer:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        assert self._process.stdout is not None
         self._process.stdout.readline()
         return self._process
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.02
@@ -13,9 +14,9 @@ SAMPLE_S = 0.02
 def tree(pid: int) -> Iterator[int]:
     """Give the process and its descendants, those that are alive."""
     with suppress(OSError):
-        children = [task.joinpath("children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
+        children = " ".join(task.joinpath("children").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
         yield pid
-        for child in sum(children, []):
+        for child in children.split():
             yield from tree(int(child))
 
 
@@ -45,7 +46,7 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._watch)
         self.peak_bytes = 0
 
-    def __enter__(self) -> "PeakMemory":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -15,7 +15,7 @@ class ServerProcess:
     """One stand-in; `url` is where it listens."""
 
     def __init__(self, module: str, certificate: Path) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
+        self._process = subprocess.Popen(
             [PYTHON, "-m", module, certificate],
             cwd=REPOSITORY,
             env={"PATH": os.environ["PATH"]},
@@ -28,19 +28,19 @@ class ServerProcess:
 
     def tell(self, **command: object) -> dict[str, Any]:
         """Do what `obey` of the server says."""
-        assert self._process.stdin is not None  # noqa: S101 - for the type checker
+        assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
     def stop(self) -> None:
         """Hang up; it ends by itself."""
-        assert self._process.stdin is not None  # noqa: S101 - for the type checker
+        assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
 
     def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        assert self._process.stdout is not None
         value: dict[str, Any] = json.loads(self._process.stdout.readline())
         return value
 
@@ -49,7 +49,7 @@ class Servers:
     """The stand-ins of one run of the bench, started by `with` and gone after it."""
 
     def __init__(self, folder: Path) -> None:
-        subprocess.run([PYTHON, "-m", "bench.certificate", folder], cwd=REPOSITORY, check=True)  # noqa: S603 - our own
+        subprocess.run([PYTHON, "-m", "bench.certificate", folder], cwd=REPOSITORY, check=True)
         self.authority = folder / "authority.pem"
         self.source = ServerProcess("bench.source", folder / "server.pem")
         self.sink = ServerProcess("bench.sink", folder / "server.pem")
