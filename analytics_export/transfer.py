@@ -19,6 +19,8 @@ from analytics_export.source import Mismatch, Source, SourceChanged, SourceStrea
 from analytics_export.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
 
 PROGRESS_EVERY_S = 20.0
+SHORT_BYTES = 256 * 1024
+"""A file up to this length is sent in one request: a session would cost another, and has nothing to resume."""
 MAX_VERSIONS = 3
 """How many versions of a file one copy follows before it leaves the rest to a new comparison."""
 
@@ -137,7 +139,10 @@ class Transfer:
         return Landed(stored, is_copied=is_sent, header=body.header if is_sent else None)
 
     def _uploaded(self, stream: SourceStream, body: "_Body") -> StoredObject:
-        """Send until the object is there, in a new session where Cloud Storage loses one."""
+        """Send until the object is there: in one request, or in a session and a new one where that is lost."""
+        if stream.file.size <= SHORT_BYTES:
+            content = b"".join(iter(lambda: body.read(SHORT_BYTES) if len(body) else b"", b""))
+            return self._landing.store(self._object_name, stream.file, content, replaces=self._held)
         patience = Patience(self._deadline)
         while True:
             upload = self._landing.begin_upload(self._object_name, stream.file, replaces=self._held)

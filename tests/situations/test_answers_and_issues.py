@@ -331,7 +331,7 @@ RIGHTS = {
 def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> None:
     """500 `misconfigured` names the permission and the bucket; when it is granted, the next call makes it right."""
     where, status, permission = right
-    world.issue(shards(2, size=1000))
+    world.issue(shards(2, size=600_000))
     world.stack.faults.add(where, "status", status=status, times=None)
     answer = world.call()
     assert (answer.status, slug(answer)) == (500, "misconfigured")

@@ -119,10 +119,33 @@ CLOUD_STORAGE = [
 ]  # fmt: skip
 
 
+SHORT_FILES = [
+    source("the source breaks off", kind="reset", after_bytes=500, times=5),
+    source("the source sends a wrong byte once", kind="wrong_bytes", after_bytes=500),
+    source("the source sends a wrong byte always", "integrity", kind="wrong_bytes", after_bytes=500, times=None),
+    bucket("an upload is reset", "object.insert", kind="reset", times=3),
+    bucket("an upload gets 503", "object.insert", kind="status", status=503, times=3),
+    bucket("uploads always get 503", "object.insert", "upstream-unavailable", kind="status", status=503, times=None),
+    bucket("an upload is committed and the answer is lost", "object.insert", kind="lose_answer", times=2),
+    bucket("Cloud Storage refuses what was declared", "object.insert", "integrity", kind="status", status=400, times=None),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("situation", SOURCE + CLOUD_STORAGE, ids=lambda situation: situation.name)
 def test_the_bucket_is_right_afterwards_when(situation: Situation, world: World) -> None:
     """Either the run heals by itself, or it says what is wrong and a later run makes it right."""
-    world.issue(shards())
+    check_right_afterwards(situation, shards(), world)
+
+
+@pytest.mark.parametrize("situation", SHORT_FILES, ids=lambda situation: situation.name)
+def test_the_bucket_is_right_afterwards_with_files_sent_in_one_request_when(situation: Situation, world: World) -> None:
+    """The same holds for short files, which are sent in one request, without an upload session."""
+    check_right_afterwards(situation, shards(size=1000), world)
+    assert world.requests("upload.start") == 0
+
+
+def check_right_afterwards(situation: Situation, files: dict[str, bytes], world: World) -> None:
+    world.issue(files)
     for fault in situation.faults:
         world.stack.faults.add(**fault)
     answer = world.call()
