@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test lint types format lock clean
+.PHONY: help demo serve test soak lint checkov types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,9 +23,20 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 test: $(VENV)/.installed ## run every test
 	$(BIN)/pytest -n 2
 
-lint: $(VENV)/.installed ## ruff: rules and format
+soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare
+	$(BIN)/python -m tests.soak $(SOAK)
+
+lint: $(VENV)/.installed checkov ## ruff: rules and format; checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+$(VENV)-checkov/.installed: requirements-checkov.txt
+	$(PYTHON) -m venv $(VENV)-checkov
+	$(VENV)-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
+	@touch $@
+
+checkov: $(VENV)-checkov/.installed ## what is insecure in terraform/; exceptions stand in terraform/.checkov.yaml
+	cd terraform && ../$(VENV)-checkov/bin/checkov --directory . --config-file .checkov.yaml
 
 types: $(VENV)/.installed ## mypy, strict
 	$(BIN)/mypy
@@ -37,6 +48,7 @@ format: $(VENV)/.installed ## let ruff mend what it can
 lock: ## compile requirements*.in anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-checkov.in -o requirements-checkov.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-checkov .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

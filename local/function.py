@@ -75,8 +75,22 @@ class FunctionProcess:
             raise RuntimeError("the function has not been started")
         return self._process.pid
 
+    @property
+    def output_path(self) -> Path:
+        """The file that takes what it writes; gone with it."""
+        return Path(self._output.name)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
-        """Start it; returns when it takes connections. RuntimeError with its output if it does not."""
+        """Start it, again after `kill` or `terminate`; returns when it takes connections.
+
+        Raises RuntimeError with its output if it does not.
+        """
+        self._let_go()
         command = [
             str(Path(sys.executable).parent / "functions-framework"),
             "--target=export_analytics",
@@ -111,12 +125,17 @@ class FunctionProcess:
     def stop(self) -> None:
         """Kill it and everything that it started."""
         self.kill()
-        if self._leash and self._leash.stdin:
-            self._leash.stdin.close()
-            self._leash.wait()
+        self._let_go()
         if not self._output.closed:
             self._last_output = self.output()
             self._output.close()
+
+    def _let_go(self) -> None:
+        """Let the leash kill what is left of the session, and end."""
+        if self._leash and self._leash.stdin:
+            self._leash.stdin.close()
+            self._leash.wait()
+        self._leash = None
 
     def kill(self) -> None:
         """SIGKILL to all of it, at once."""

@@ -1,5 +1,6 @@
 """Signed links behave like those of the XML API."""
 
+import contextlib
 import gzip
 import socket
 import threading
@@ -93,6 +94,12 @@ def test_a_link_signed_for_get_does_not_allow_head(link: str) -> None:
     assert requests.head(link, timeout=10).status_code == 403
 
 
+def test_names_in_links_are_percent_decoded(stack: Stack, link: str) -> None:
+    assert get(link).content == DATA
+    other = stack.storage.links.sign(SOURCE_BUCKET, NAME, encoded_name="acme%2Ffile%20one.csv")
+    assert get(other).content == DATA
+
+
 def test_a_missing_object_is_404(stack: Stack) -> None:
     response = get(stack.storage.links.sign(SOURCE_BUCKET, "nothing"))
     assert (response.status_code, "<Code>NoSuchKey</Code>" in response.text) == (404, True)
@@ -149,6 +156,17 @@ def test_a_reset_before_the_answer_leaves_nothing(stack: Stack, link: str) -> No
     stack.faults.add("link.get", Kind.RESET)
     with raw_get(link) as connection, pytest.raises(ConnectionResetError):
         connection.recv(1)
+
+
+def test_a_reset_waits_for_a_slow_reader(stack: Stack, link: str) -> None:
+    stack.faults.add("link.get", Kind.RESET, after_bytes=200_000)
+    with raw_get(link, receive_buffer=4096) as connection:
+        time.sleep(0.1)
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while block := connection.recv(4096):
+                received += block
+    assert received.partition(b"\r\n\r\n")[2] == DATA[:200_000]
 
 
 def test_a_stall_stops_and_goes_on(stack: Stack, link: str) -> None:
@@ -245,9 +263,12 @@ def test_sixty_four_connections_at_once_are_served(link: str) -> None:
     assert results == [DATA] * 64
 
 
-def raw_get(link: str) -> socket.socket:
+def raw_get(link: str, receive_buffer: int = 1 << 18) -> socket.socket:
     parts = urlsplit(link)
-    connection = socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10)
+    connection = socket.socket()
+    connection.settimeout(10)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.connect((parts.hostname, parts.port))
     connection.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
     return connection
 

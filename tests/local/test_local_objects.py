@@ -1,5 +1,6 @@
 """The JSON API for buckets and objects, by Google's own client where it can say it."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,34 @@ def test_connections_are_kept_and_counted(stack: Stack, http: requests.Session) 
     requests_seen = stack.storage.requests.of("object.list")
     assert [request.is_new_connection for request in requests_seen] == [True, False, False]
     assert all("?" not in request.path for request in requests_seen)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"],
+)
+def test_what_is_not_http_is_400(stack: Stack, head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", stack.storage.server_port), timeout=5) as connection:
+        connection.sendall(head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_is_asked_for_only_when_it_is_wanted(stack: Stack) -> None:
+    path = f"/upload/storage/v1/b/{stack.bucket}/o?uploadType={{}}&name=x"
+    head = f"POST {path} HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stack.storage.server_port), timeout=5) as connection:
+        connection.sendall(head.format("media").encode())
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"ok")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    with socket.create_connection(("127.0.0.1", stack.storage.server_port), timeout=5) as connection:
+        connection.sendall(head.format("unknown").encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_an_unwanted_body_is_passed_over(stack: Stack, http: requests.Session) -> None:
+    stack.faults.add("object.insert", Kind.STATUS, status=503)
+    url = f"{stack.storage.url}/upload/storage/v1/b/{stack.bucket}/o?uploadType=nonsense"
+    assert http.post(url, data=b"x" * 3_000_000, timeout=10).status_code == 400
+    assert http.get(list_url(stack), timeout=10).status_code == 200
+    assert not stack.storage.requests.all()[-1].is_new_connection

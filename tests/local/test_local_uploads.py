@@ -250,6 +250,19 @@ def test_a_later_request_takes_over_from_one_that_hangs(stack: Stack, bucket: Bu
     assert stack.storage.read(stack.bucket, "a/b.csv") == DATA
 
 
+def test_one_that_was_taken_over_from_adds_nothing_more(stack: Stack, bucket: Bucket, http: requests.Session) -> None:
+    url = start(bucket)
+    fault = stack.faults.add("upload.put", Kind.HOLD, after_bytes=QUANTUM)
+    hanging = threading.Thread(target=_ignoring_errors(lambda: requests.put(url, data=DATA, timeout=10)))
+    hanging.start()
+    fault.wait_until_reached()
+    assert (ask(http, url).status_code, ask(http, url).headers.get("Range")) == (308, None)
+    fault.release()
+    hanging.join(10)
+    assert (ask(http, url).status_code, ask(http, url).headers.get("Range")) == (308, None)
+    assert put(http, url).status_code == 200
+
+
 def test_somebody_else_writes_just_before_the_end(stack: Stack, bucket: Bucket, http: requests.Session) -> None:
     url = start(bucket, if_generation_match=0)
     stack.faults.add("upload.finish", Kind.OVERWRITE, body=b"theirs")

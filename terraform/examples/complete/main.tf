@@ -1,0 +1,83 @@
+# Two analytics IDs side by side in one bucket that is managed elsewhere, every frequency, tables, alerts,
+# and a key that goes through Terraform without staying in its state.
+provider "google" {
+  project               = var.project_id
+  user_project_override = true
+  billing_project       = var.project_id
+}
+
+variable "project_id" {
+  description = "The project to deploy to."
+  type        = string
+}
+
+variable "api_key" {
+  description = "The export service's key: TF_VAR_api_key, for instance from your CI's secret store."
+  type        = string
+  ephemeral   = true
+}
+
+module "analytics_export" {
+  source   = "../.."
+  for_each = { shop = "shop-analytics-id", blog = "blog-analytics-id" }
+
+  name         = "export-${each.key}"
+  project_id   = var.project_id
+  region       = "europe-west3"
+  location     = "EU"
+  analytics_id = each.value
+
+  api_key         = var.api_key
+  api_key_version = "1"
+
+  bucket = {
+    create        = false
+    name          = "example-data-lake"
+    object_prefix = "usercentrics/${each.key}/"
+  }
+
+  exports = {
+    "interaction/daily"   = {}
+    "granular/daily"      = { schedule = "50 8 * * *", catch_up_last = 30 }
+    "granular/weekly"     = {}
+    "interaction/monthly" = {}
+    "granular/monthly"    = { catch_up_schedule = "10 18 * * *" }
+  }
+
+  # Written by the output tables_command after the first export, then kept here.
+  tables = {
+    "interaction/daily" = {}
+    "granular/daily" = {
+      columns = [
+        { name = "settingsId" },
+        { name = "consent", type = "INTEGER" },
+        { name = "action", type = "INTEGER" },
+      ]
+      require_partition_filter = true
+    }
+  }
+
+  bigquery = {
+    dataset_id = "usercentrics_${each.key}"
+    readers    = ["group:analysts@example.com"]
+  }
+
+  function = {
+    max_instances = 4
+    settings      = { PARALLEL_TRANSFERS = "16" }
+  }
+
+  alerts = { emails = ["data-team@example.com"], silent_hours = 20 }
+  labels = { team = "data" }
+}
+
+output "commands" {
+  value = {
+    for key, deployment in module.analytics_export : key => {
+      backfill = deployment.backfill_command
+      list     = deployment.list_command
+      run_now  = deployment.run_now_commands
+      tables   = deployment.tables_command
+    }
+  }
+}

@@ -1,0 +1,313 @@
+variable "alerts" {
+  description = "Watching. emails: who is told; empty means incidents show in the console only. silent_hours: how long no run may find a complete export before the alert (18..23; the runs are at most 16 h apart)."
+  type = object({
+    emails       = optional(set(string), [])
+    silent_hours = optional(number, 23)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for email in var.alerts.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "alerts.emails: expected e-mail addresses such as data-team@example.com."
+  }
+  validation {
+    condition     = var.alerts.silent_hours >= 18 && var.alerts.silent_hours <= 23 && floor(var.alerts.silent_hours) == var.alerts.silent_hours
+    error_message = "alerts.silent_hours: expected a whole number, 18..23. Fewer would fire between two healthy runs, more is outside the window that every project can alert on."
+  }
+}
+
+variable "analytics_id" {
+  description = "The analytics ID that Usercentrics handed out."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._~-]+$", var.analytics_id)) && !contains([".", ".."], var.analytics_id)
+    error_message = "analytics_id: expected the ID as Usercentrics handed it out: one path segment of letters, digits and . _ ~ - (no slash, no space)."
+  }
+}
+
+variable "api_key" {
+  description = "The export service's API key, written to Secret Manager and kept in neither plan nor state. Needs api_key_version. Leave both out and run the output add_key_command instead."
+  type        = string
+  ephemeral   = true
+  default     = null
+
+  validation {
+    condition     = var.api_key == null || try(length(trimspace(var.api_key)) > 0 && trimspace(var.api_key) == var.api_key, false)
+    error_message = "api_key: expected the key without blanks or line ends around it."
+  }
+  validation {
+    condition     = (var.api_key == null) == (var.api_key_version == null)
+    error_message = "api_key and api_key_version belong together: give both on every apply, or leave both out and add the key with gcloud (output add_key_command)."
+  }
+}
+
+variable "api_key_version" {
+  description = "A number, as a string, to raise whenever api_key changes: Terraform cannot see the key, so this tells it to write a new version."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_key_version == null || can(regex("^[1-9][0-9]{0,8}$", var.api_key_version))
+    error_message = "api_key_version: expected a whole number from 1 on, such as \"1\"; raise it to write a new key."
+  }
+}
+
+variable "bigquery" {
+  description = "The dataset over the exports. dataset_id: default is name with _ for -. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
+  type = object({
+    dataset_id = optional(string)
+    readers    = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.bigquery.dataset_id == null || can(regex("^[A-Za-z0-9_]+$", var.bigquery.dataset_id))
+    error_message = "bigquery.dataset_id: expected letters, digits and _ (BigQuery allows no -)."
+  }
+  validation {
+    condition     = alltrue([for member in var.bigquery.readers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
+    error_message = "bigquery.readers: expected IAM members such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused, because the exports are personal data."
+  }
+}
+
+variable "bucket" {
+  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
+  type = object({
+    create            = optional(bool, true)
+    delete_after_days = optional(number)
+    force_destroy     = optional(bool, false)
+    kms_key           = optional(string)
+    name              = optional(string)
+    object_prefix     = optional(string, "")
+    soft_delete_days  = optional(number, 7)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.bucket.name == null || can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.bucket.name))
+    error_message = "bucket.name: expected 3..63 characters, lower-case letters, digits and - _ . (names are global)."
+  }
+  validation {
+    condition     = var.bucket.create || var.bucket.name != null
+    error_message = "bucket.create = false uses an existing bucket: set bucket.name to it."
+  }
+  validation {
+    condition     = var.bucket.create || (var.bucket.delete_after_days == null && var.bucket.kms_key == null && !var.bucket.force_destroy)
+    error_message = "bucket.delete_after_days, kms_key and force_destroy are set on a bucket that this module creates; set them on the existing bucket where it is managed."
+  }
+  validation {
+    condition     = var.bucket.delete_after_days == null || try(var.bucket.delete_after_days >= 1 && floor(var.bucket.delete_after_days) == var.bucket.delete_after_days, false)
+    error_message = "bucket.delete_after_days: expected a whole number of days from 1 on, or null to keep everything."
+  }
+  validation {
+    condition     = var.bucket.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bucket.kms_key))
+    error_message = "bucket.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, in the bucket's location."
+  }
+  validation {
+    condition     = var.bucket.object_prefix == "" || can(regex("^([A-Za-z0-9._~=-]+/)+$", var.bucket.object_prefix))
+    error_message = "bucket.object_prefix: expected empty, or folders that end in /, such as usercentrics/ (letters, digits and . _ ~ = -)."
+  }
+  validation {
+    condition     = var.bucket.soft_delete_days == 0 || (var.bucket.soft_delete_days >= 7 && var.bucket.soft_delete_days <= 90 && floor(var.bucket.soft_delete_days) == var.bucket.soft_delete_days)
+    error_message = "bucket.soft_delete_days: expected 0 (off) or a whole number, 7..90."
+  }
+}
+
+variable "exports" {
+  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2)."
+  type = map(object({
+    catch_up_last     = optional(number)
+    catch_up_schedule = optional(string)
+    schedule          = optional(string)
+  }))
+  default = {
+    "interaction/daily" = {}
+    "granular/daily"    = {}
+  }
+  nullable = false
+
+  validation {
+    condition     = length(var.exports) > 0 && alltrue([for key in keys(var.exports) : can(regex("^(interaction|granular)/(daily|weekly|monthly)$", key))])
+    error_message = "exports: expected at least one entry, keyed interaction/daily, interaction/weekly, interaction/monthly, granular/daily, granular/weekly or granular/monthly."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for export in values(var.exports) : [
+        for cron in [export.schedule, export.catch_up_schedule] :
+        cron == null || can(regex("^[0-5]?[0-9] (0?[89]|1[0-9]|2[0-3])(,(0?[89]|1[0-9]|2[0-3]))* [0-9*/,-]+ [0-9A-Za-z*/,-]+ [0-9A-Za-z*/,-]+$", cron))
+      ]
+    ]))
+    error_message = "exports.*.schedule and catch_up_schedule: expected five cron fields in UTC with a plain minute and hours from 8 to 23, such as \"20 8 * * *\": the exports are there from 08:00 UTC on."
+  }
+  validation {
+    condition = alltrue([
+      for export in values(var.exports) :
+      export.catch_up_last == null || try(export.catch_up_last >= 0 && export.catch_up_last <= 400 && floor(export.catch_up_last) == export.catch_up_last, false)
+    ])
+    error_message = "exports.*.catch_up_last: expected a whole number, 1..400, or 0 for no catch-up."
+  }
+}
+
+variable "function" {
+  description = "How the function runs. deadline_seconds: when a run stops starting work and answers 503 (60..1740). ingress: ALLOW_ALL or ALLOW_INTERNAL_ONLY (then only Scheduler gets through, no curl). max_instances: 1..10. memory_mib: 256, 512 or 1024. settings: further environment settings of the function, by name."
+  type = object({
+    deadline_seconds = optional(number, 1740)
+    ingress          = optional(string, "ALLOW_ALL")
+    max_instances    = optional(number, 3)
+    memory_mib       = optional(number, 512)
+    settings         = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.function.deadline_seconds >= 60 && var.function.deadline_seconds <= 1740 && floor(var.function.deadline_seconds) == var.function.deadline_seconds
+    error_message = "function.deadline_seconds: expected a whole number, 60..1740: Scheduler gives up on an answer after 1800 s, and copies in flight get up to 45 s more."
+  }
+  validation {
+    condition     = contains(["ALLOW_ALL", "ALLOW_INTERNAL_ONLY"], var.function.ingress)
+    error_message = "function.ingress: expected ALLOW_ALL (still only callers with run.invoker) or ALLOW_INTERNAL_ONLY."
+  }
+  validation {
+    condition     = var.function.max_instances >= 1 && var.function.max_instances <= 10 && floor(var.function.max_instances) == var.function.max_instances
+    error_message = "function.max_instances: expected a whole number, 1..10; each serves one request at a time."
+  }
+  validation {
+    condition     = contains([256, 512, 1024], var.function.memory_mib)
+    error_message = "function.memory_mib: expected 256, 512 or 1024; the copy streams, so 512 is plenty for any file size."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.function.settings) : contains(["DOWNLOAD_ORIGINS", "EXPORT_API_VERSION", "EXPORT_SERVICE_URL", "PARALLEL_TRANSFERS", "STALL_SECONDS"], name)])
+    error_message = "function.settings: expected DOWNLOAD_ORIGINS, EXPORT_API_VERSION, EXPORT_SERVICE_URL, PARALLEL_TRANSFERS or STALL_SECONDS; the other settings come from this module's own variables."
+  }
+}
+
+variable "labels" {
+  description = "Labels put on everything that takes labels."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "labels: expected lower-case letters, digits, - and _, at most 63 characters, keys starting with a letter."
+  }
+}
+
+variable "location" {
+  description = "Where the data lives: bucket and dataset alike. EU, US or a region."
+  type        = string
+  default     = "EU"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(EU|US|[a-z]+-[a-z]+[0-9]+)$", var.location))
+    error_message = "location: expected EU, US or a region such as europe-west3: BigQuery knows no other places, and bucket and dataset must be in one."
+  }
+}
+
+variable "name" {
+  description = "Name of the deployment and prefix of everything in it; a second one in the same project needs another."
+  type        = string
+  default     = "analytics-export"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 4 && length(var.name) <= 23
+    error_message = "name: expected 4..23 characters in kebab-case, such as analytics-export: service accounts take 30 with their suffix, and Cloud Run renames functions that hold a _."
+  }
+}
+
+variable "project_id" {
+  description = "The project that everything is created in."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id: expected the project's ID (6..30 lower-case letters, digits and -), not its name or number."
+  }
+}
+
+variable "region" {
+  description = "Where the function, its image and the secret live; in the same part of the world as location."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region: expected a region such as europe-west3."
+  }
+  validation {
+    condition = (
+      var.location == "EU" ? startswith(var.region, "europe-") :
+      var.location == "US" ? startswith(var.region, "us-") :
+      split("-", var.region)[0] == split("-", var.location)[0]
+    )
+    error_message = "region: expected one in the same part of the world as location (EU: europe-*, US: us-*): the exports would cross the ocean and be billed for it."
+  }
+}
+
+variable "scheduler_region" {
+  description = "Where the Scheduler jobs live, if region has no Cloud Scheduler; default region."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.scheduler_region == null || can(regex("^[a-z]+-[a-z]+[0-9]+$", var.scheduler_region))
+    error_message = "scheduler_region: expected a region such as europe-west3, or null."
+  }
+}
+
+variable "tables" {
+  description = "BigQuery tables over what has landed, keyed like exports; output tables_command writes this variable. columns: the CSV's columns in order, from a manifest; null lets BigQuery detect them. column_match: NAME or POSITION. compression: NONE or GZIP. require_partition_filter: refuse queries that read every period."
+  type = map(object({
+    column_match = optional(string, "NAME")
+    columns = optional(list(object({
+      description = optional(string)
+      name        = string
+      type        = optional(string, "STRING")
+    })))
+    compression              = optional(string, "NONE")
+    require_partition_filter = optional(bool, false)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.tables) : can(regex("^(interaction|granular)/(daily|weekly|monthly)$", key))])
+    error_message = "tables: expected keys interaction/daily, interaction/weekly, interaction/monthly, granular/daily, granular/weekly or granular/monthly."
+  }
+  validation {
+    condition = alltrue([
+      for table in values(var.tables) :
+      table.columns == null || try(length(table.columns) > 0 && alltrue([for column in table.columns : can(regex("^[A-Za-z_][A-Za-z0-9_]{0,299}$", column.name))]), false)
+    ])
+    error_message = "tables.*.columns: expected at least one, each name of letters, digits and _. If the CSV's header has others, give legal names in its order and column_match = \"POSITION\"."
+  }
+  validation {
+    condition = alltrue([
+      for table in values(var.tables) :
+      table.columns == null || try(length(distinct([for column in table.columns : lower(column.name)])) == length(table.columns) && !contains([for column in table.columns : lower(column.name)], "start_date"), false)
+    ])
+    error_message = "tables.*.columns: expected distinct names (BigQuery ignores case), none of them start_date, which is the partition. Rename the column and set column_match = \"POSITION\"."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for table in values(var.tables) : [
+        for column in coalesce(table.columns, []) :
+        contains(["BIGNUMERIC", "BOOL", "BOOLEAN", "DATE", "DATETIME", "FLOAT", "FLOAT64", "INT64", "INTEGER", "JSON", "NUMERIC", "STRING", "TIME", "TIMESTAMP"], column.type)
+      ]
+    ]))
+    error_message = "tables.*.columns.*.type: expected a type that a CSV can hold, in capitals, such as STRING, INTEGER, DATE or TIMESTAMP; STRING never fails to read."
+  }
+  validation {
+    condition     = alltrue([for table in values(var.tables) : contains(["NAME", "POSITION"], table.column_match) && contains(["NONE", "GZIP"], table.compression)])
+    error_message = "tables.*: expected column_match NAME or POSITION, and compression NONE or GZIP."
+  }
+}

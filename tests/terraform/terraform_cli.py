@@ -1,0 +1,105 @@
+"""Runs `terraform` offline, with stub providers, leaving nothing in the working tree."""
+
+import atexit
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stub_provider import StubProviders
+
+ROOT = Path(__file__).parents[2]
+MODULE = ROOT / "terraform"
+EXAMPLES = sorted(path.parent for path in MODULE.glob("examples/*/main.tf"))
+
+OLDEST = (1, 11)  # write-only arguments
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """Start the stub providers once a process; skip where there is no usable terraform."""
+    binary = shutil.which("terraform")
+    if binary is None:
+        pytest.skip("no `terraform` on the PATH: its checks are left out")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_"))},
+        "CHECKPOINT_DISABLE": "1",
+        "TF_CLI_CONFIG_FILE": os.devnull,
+        "TF_IN_AUTOMATION": "1",
+    }
+    version = subprocess.run([binary, "version"], env=environment, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v(\d+)\.(\d+)", version)
+    if found is None or tuple(map(int, found.groups())) < OLDEST:
+        pytest.skip(f"terraform {'.'.join(map(str, OLDEST))} or later is needed, got {version.splitlines()[0]}")
+    providers = StubProviders(Path(__file__).parent / "schemas")
+    atexit.register(providers.close)
+    return {**environment, "TF_REATTACH_PROVIDERS": providers.reattach_providers}
+
+
+@cache
+def _data_directory(folder: Path) -> str:
+    """An initialised TF_DATA_DIR for the folder, so that no .terraform appears in it."""
+    directory = tempfile.mkdtemp(prefix="terraform-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    _checked(_run(folder, directory, "init", "-backend=false", "-input=false", "-no-color"))
+    return directory
+
+
+def _run(folder: Path, data_directory: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["terraform", f"-chdir={folder}", *arguments],
+        env={**_environment(), "TF_DATA_DIR": data_directory},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _checked(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def terraform(*arguments: str, folder: Path = MODULE) -> str:
+    """Return what terraform prints; an assertion fails with all of it when terraform does."""
+    _environment()
+    return _checked(_run(folder, _data_directory(folder), *arguments))
+
+
+@cache
+def _test_runs() -> tuple[dict[str, dict[str, Any]], str]:
+    """The plan of each run of terraform/tests/deployment.tftest.hcl, and all that was printed.
+
+    A run whose own assertions fail has a plan too: that they hold is for `terraform test` to say, once.
+    """
+    _environment()
+    arguments = ("test", "-json", "-verbose", "-filter=tests/deployment.tftest.hcl")
+    printed = _run(MODULE, _data_directory(MODULE), *arguments).stdout
+    lines = [json.loads(line) for line in printed.splitlines()]
+    return {line["@testrun"]: line["test_plan"] for line in lines if line["type"] == "test_plan"}, printed
+
+
+def _plan(run: str) -> dict[str, Any]:
+    plans, printed = _test_runs()
+    assert run in plans, printed
+    return plans[run]
+
+
+def resources(run: str, kind: str) -> dict[str, dict[str, Any]]:
+    """The resources of that type which a run would create: their values, by NAME or NAME/INDEX."""
+    return {
+        f"{change['name']}/{change['index']}" if "index" in change else change["name"]: change["change"]["after"]
+        for change in _plan(run)["resource_changes"]
+        if change["type"] == kind
+    }
+
+
+def outputs(run: str) -> dict[str, Any]:
+    """The outputs of a run."""
+    return {name: change["after"] for name, change in _plan(run)["output_changes"].items()}

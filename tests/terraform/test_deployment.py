@@ -1,0 +1,345 @@
+"""What the module would make, seen with the function's own code: the two must mean the same things."""
+
+import base64
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import requests
+from cron import fires
+from google.cloud.storage import Client
+from terraform_cli import MODULE, ROOT, outputs, resources
+
+from analytics_export import request
+from analytics_export.config import Settings
+from analytics_export.errors import ExportServiceRefused, Misconfigured
+from analytics_export.landing import Landing
+from analytics_export.periods import Aggregation, Frequency, Period
+from analytics_export.retries import Clock, Deadline
+
+RUNS = ("defaults", "everything", "existing_bucket")
+YEAR = 2024
+KINDS = [(aggregation, frequency) for aggregation in Aggregation for frequency in Frequency]
+
+
+def jobs(run: str) -> dict[str, dict[str, Any]]:
+    return {job["name"]: job for job in resources(run, "google_cloud_scheduler_job").values()}
+
+
+def asked(job: dict[str, Any], now: datetime) -> request.ExportRequest:
+    """What the function understands when Scheduler posts the job's body at `now`."""
+    body = base64.b64decode(job["http_target"][0]["body"])
+    return request.parse(body=body, query={}, schedule_time=now.isoformat(), clock=lambda: now)
+
+
+def environment(run: str) -> dict[str, str]:
+    (function,) = resources(run, "google_cloudfunctions2_function").values()
+    variables: dict[str, str] = function["service_config"][0]["environment_variables"]
+    return variables
+
+
+def landing(run: str) -> Landing:
+    """The function's own names for objects, with the settings that the module gives it. Nothing is called."""
+    settings = Settings.from_env(environment(run))
+    return Landing(
+        Client.create_anonymous_client(),
+        requests.Session(),
+        bucket=settings.bucket,
+        prefix=settings.object_prefix,
+        stall_s=1,
+        deadline=Deadline(1, Clock()),
+    )
+
+
+class TestTheFunction:
+    @pytest.mark.parametrize("run", RUNS)
+    def test_accepts_the_settings_that_it_is_given(self, run: str) -> None:
+        settings = Settings.from_env(environment(run))
+        assert settings.analytics_id == "my-analytics-id"
+        assert settings.api_key_secret_version == "projects/my-project/secrets/analytics-export-api-key/versions/latest"
+        assert settings.deadline_s == 1740
+
+    def test_has_every_setting_that_people_may_change(self) -> None:
+        """Each name in the README's contract is either the module's own or allowed in function.settings."""
+        known = set(re.findall(r'read\(\s*"([A-Z_]+)"', (ROOT / "analytics_export/config.py").read_text()))
+        allowed = set(re.findall(r'"([A-Z][A-Z_]+)"', _validation("function", "function.settings")))
+        assert allowed | set(environment("defaults")) - {"LOG_EXECUTION_ID"} == {
+            name for name in known if not name.endswith("_EMULATOR_HOST")
+        }
+
+
+class TestRights:
+    """Every binding that the module makes, and no other."""
+
+    def test_each_account_can_do_what_it_must_and_no_more(self) -> None:
+        bindings = {
+            (kind.removeprefix("google_").removesuffix("_iam_member"), binding["role"], binding["member"])
+            for kind in (
+                "google_artifact_registry_repository_iam_member",
+                "google_bigquery_dataset_iam_member",
+                "google_cloud_run_v2_service_iam_member",
+                "google_project_iam_member",
+                "google_secret_manager_secret_iam_member",
+                "google_storage_bucket_iam_member",
+            )
+            for binding in resources("defaults", kind).values()
+        }
+        assert bindings == {
+            ("cloud_run_v2_service", "roles/run.invoker", "serviceAccount:invoke@example.com"),
+            ("secret_manager_secret", "roles/secretmanager.secretAccessor", "serviceAccount:run@example.com"),
+            ("storage_bucket", "roles/storage.objectUser", "serviceAccount:run@example.com"),
+            ("storage_bucket", "roles/storage.objectViewer", "serviceAccount:build@example.com"),
+            ("artifact_registry_repository", "roles/artifactregistry.writer", "serviceAccount:build@example.com"),
+            ("project", "roles/storage.objectViewer", "serviceAccount:build@example.com"),
+            ("project", "roles/logging.logWriter", "serviceAccount:build@example.com"),
+        }
+
+    def test_no_other_kind_of_binding_is_in_use(self) -> None:
+        kinds = {
+            kind for path in MODULE.glob("*.tf") for kind in re.findall(r'resource "(\w*iam\w*)"', path.read_text())
+        }
+        assert {kind for kind in kinds if not kind.endswith("_iam_member")} == set()
+
+    def test_the_build_account_may_read_the_source_bucket_only(self) -> None:
+        assert (
+            resources("defaults", "google_storage_bucket_iam_member")["build"]["bucket"]
+            == (resources("defaults", "google_storage_bucket")["source"]["name"])
+        )
+
+
+class TestJobs:
+    def test_by_default_the_daily_exports_run_and_are_caught_up(self) -> None:
+        assert set(jobs("defaults")) == {
+            "analytics-export-interaction-daily",
+            "analytics-export-interaction-daily-catch-up",
+            "analytics-export-granular-daily",
+            "analytics-export-granular-daily-catch-up",
+        }
+
+    @pytest.mark.parametrize("run", RUNS)
+    def test_ask_for_what_their_names_say(self, run: str) -> None:
+        for name, job in jobs(run).items():
+            wanted = asked(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
+            kind = name.removeprefix("analytics-export-").removesuffix("-catch-up")
+            assert f"{wanted.aggregation}-{wanted.frequency}" == kind
+            assert wanted.skip_complete == name.endswith("-catch-up"), "a scheduled run compares, a catch-up skips"
+
+    def test_a_catch_up_looks_back_as_far_as_it_is_told(self) -> None:
+        now = datetime(2024, 5, 15, 12, tzinfo=UTC)
+        lengths = {name: len(asked(job, now).periods) for name, job in jobs("everything").items()}
+        assert lengths["analytics-export-granular-daily"] == 1
+        assert lengths["analytics-export-granular-daily-catch-up"] == 400
+        assert lengths["analytics-export-interaction-weekly-catch-up"] == 4
+        assert lengths["analytics-export-interaction-monthly-catch-up"] == 2
+        assert "analytics-export-granular-monthly-catch-up" not in lengths
+
+    @pytest.mark.parametrize("run", RUNS)
+    def test_never_ask_for_a_period_before_it_is_available(self, run: str) -> None:
+        for job in jobs(run).values():
+            for now in fires(job["schedule"], year=YEAR):
+                assert asked(job, now).periods[-1].available_at <= now, (job["name"], now)
+
+    @pytest.mark.parametrize("run", RUNS)
+    def test_ask_for_every_period_on_the_day_it_appears_or_the_next(self, run: str) -> None:
+        for name, job in jobs(run).items():
+            if name.endswith("-catch-up"):
+                continue
+            answered = [(asked(job, now).periods[0], now) for now in fires(job["schedule"], year=YEAR)]
+            for (earlier, _), (later, now) in pairwise(answered):
+                assert later.previous == earlier
+                assert now - later.available_at < timedelta(days=2)
+
+    def test_are_close_enough_together_for_the_alert_on_silence(self) -> None:
+        """Whatever single export is chosen: its own run and its catch-ups leave gaps that the alert sees past."""
+        shortest_window = 18
+        assert f"silent_hours >= {shortest_window}" in _validation("alerts", "alerts.silent_hours")
+        every_job = jobs("everything") | {
+            name: {**job, "schedule": job["schedule"]} for name, job in jobs("defaults").items()
+        }
+        for aggregation, frequency in KINDS:
+            name = f"analytics-export-{aggregation}-{frequency}"
+            schedules = [every_job[key]["schedule"] for key in (name, f"{name}-catch-up") if key in every_job]
+            if len(schedules) < 2:
+                continue
+            moments = sorted(moment for schedule in schedules for moment in fires(schedule, year=YEAR))
+            assert max(later - earlier for earlier, later in pairwise(moments)) < timedelta(hours=shortest_window)
+
+    @pytest.mark.parametrize("run", RUNS)
+    def test_do_not_all_start_at_once(self, run: str) -> None:
+        """Two jobs in the same minute would need two instances."""
+        starts = [(job["schedule"].split()[0], name.endswith("-catch-up")) for name, job in jobs(run).items()]
+        assert len(set(starts)) == len(starts)
+
+    def test_retry_over_hours(self) -> None:
+        retries = jobs("defaults")["analytics-export-granular-daily"]["retry_config"][0]
+        assert retries["retry_count"] == 5
+        wait, longest = (int(retries[name].rstrip("s")) for name in ("min_backoff_duration", "max_backoff_duration"))
+        waits = [min(wait * 2 ** min(n, retries["max_doublings"]), longest) for n in range(retries["retry_count"])]
+        assert timedelta(hours=3) < timedelta(seconds=sum(waits)) < timedelta(hours=5)
+
+
+class TestTables:
+    DAYS = (date(2024, 2, 29), date(2024, 12, 31), date(2022, 4, 1))
+
+    def objects(self, kind: tuple[Aggregation, Frequency]) -> dict[Period, tuple[str, str]]:
+        """By period: the URI of a file, and of the manifest, as the function writes them."""
+        aggregation, frequency = kind
+        names = landing("everything")
+        periods = [Period.holding(frequency, day) for day in self.DAYS]
+        return {
+            period: (
+                names.uri(
+                    names.object_name(aggregation, period, f"{period.file_prefix(aggregation)}-000000000000.csv")
+                ),
+                names.uri(names.manifest_name(aggregation, period)),
+            )
+            for period in periods
+        }
+
+    @pytest.mark.parametrize("kind", KINDS, ids="-".join)
+    def test_hold_the_files_that_the_function_writes_and_their_start_date(
+        self, kind: tuple[Aggregation, Frequency]
+    ) -> None:
+        tables = resources("everything", "google_bigquery_table")
+        source = tables[f"files/{'/'.join(kind)}"]["external_data_configuration"][0]
+        (uri,) = source["source_uris"]
+        partitioning = source["hive_partitioning_options"][0]
+        assert partitioning["mode"] == "CUSTOM"
+        prefix, key = re.fullmatch(r"(.*/)\{(\w+):DATE\}", partitioning["source_uri_prefix"]).groups()  # type: ignore[union-attr] # fails the test as it should
+        for period, (file, manifest) in self.objects(kind).items():
+            assert _matches(uri, file)
+            assert not _matches(uri, manifest)
+            assert file.removeprefix(prefix).split("/")[0] == f"{key}={period.start}"
+
+    @pytest.mark.parametrize("kind", KINDS, ids="-".join)
+    def test_hold_no_file_of_another_export(self, kind: tuple[Aggregation, Frequency]) -> None:
+        tables = resources("everything", "google_bigquery_table")
+        (uri,) = tables[f"files/{'/'.join(kind)}"]["external_data_configuration"][0]["source_uris"]
+        others = [file for other in KINDS if other != kind for file, _ in self.objects(other).values()]
+        assert not [file for file in others if _matches(uri, file)]
+
+    def test_the_exports_table_holds_every_manifest_and_nothing_else(self) -> None:
+        source = resources("everything", "google_bigquery_table")["exports/0"]["external_data_configuration"][0]
+        (uri,) = source["source_uris"]
+        assert source["source_format"] == "NEWLINE_DELIMITED_JSON"
+        for kind in KINDS:
+            for file, manifest in self.objects(kind).values():
+                assert _matches(uri, manifest)
+                assert not _matches(uri, file)
+
+    def test_read_the_columns_that_are_given_by_name_or_detect_them(self) -> None:
+        tables = resources("everything", "google_bigquery_table")
+        given = tables["files/granular/daily"]["external_data_configuration"][0]
+        assert [column["name"] for column in json.loads(given["schema"])] == ["settingsId", "consent", "action"]
+        assert (given["autodetect"], given["csv_options"][0]["source_column_match"]) == (False, "NAME")
+        assert given["csv_options"][0]["allow_quoted_newlines"]
+        assert given["csv_options"][0]["skip_leading_rows"] == 1
+        assert given["hive_partitioning_options"][0]["require_partition_filter"]
+        detected = tables["files/interaction/daily"]["external_data_configuration"][0]
+        assert (detected["autodetect"], detected.get("schema")) == (True, None)
+
+    def test_no_schema_stands_where_the_partition_column_would_get_lost(self) -> None:
+        files = {name: table for name, table in resources("everything", "google_bigquery_table").items() if "/" in name}
+        assert [name for name, table in files.items() if table.get("schema")] == []
+
+    def test_views_are_written_in_googlesql(self) -> None:
+        """Left out, the API takes a view's query for legacy SQL."""
+        views = [
+            table["view"][0] for table in resources("everything", "google_bigquery_table").values() if table["view"]
+        ]
+        assert [view["use_legacy_sql"] for view in views] == [False] * 8
+        assert not [view for view in views if "${" in view["query"]]
+
+
+class TestWatching:
+    def test_every_alert_reaches_somebody_and_says_what_to_do(self) -> None:
+        policies = resources("everything", "google_monitoring_alert_policy")
+        assert set(policies) == {"gave_up", "key_refused", "silent"}
+        for policy in policies.values():
+            assert len(policy["notification_channels"]) == 1
+            assert "gcloud " in policy["documentation"][0]["content"]
+            assert "${" not in policy["documentation"][0]["content"]
+
+    def test_alerts_on_a_refused_key_name_the_errors_that_the_function_logs(self) -> None:
+        (condition,) = resources("defaults", "google_monitoring_alert_policy")["key_refused"]["conditions"]
+        log_filter = condition["condition_matched_log"][0]["filter"]
+        assert re.findall(r'error_type=\("([a-z-]+)" OR "([a-z-]+)"\)', log_filter) == [
+            (ExportServiceRefused.type, Misconfigured.type)
+        ]
+
+    def test_alerts_on_a_log_line_limit_how_often_they_tell(self) -> None:
+        """The API refuses them otherwise."""
+        (strategy,) = resources("defaults", "google_monitoring_alert_policy")["key_refused"]["alert_strategy"]
+        assert strategy["notification_rate_limit"][0]["period"] == "21600s"
+
+    def test_queries_name_metrics_that_the_module_makes(self) -> None:
+        made = {metric["name"] for metric in resources("defaults", "google_logging_metric").values()}
+        dashboard = resources("defaults", "google_monitoring_dashboard")["exports"]["dashboard_json"]
+        policies = json.dumps(resources("defaults", "google_monitoring_alert_policy"))
+        assert set(re.findall(r"logging_googleapis_com:user_(\w+)", dashboard + policies)) == made
+
+    def test_queries_do_not_wait_for_a_metric_s_first_point(self) -> None:
+        policies = resources("defaults", "google_monitoring_alert_policy").values()
+        conditions = [condition for policy in policies for condition in policy["conditions"]]
+        assert {
+            kind for condition in conditions for kind, value in condition.items() if value and "condition_" in kind
+        } == {
+            "condition_matched_log",
+            "condition_prometheus_query_language",
+        }
+        for condition in conditions:
+            for promql in condition["condition_prometheus_query_language"]:
+                assert promql["disable_metric_validation"]
+
+    def test_only_the_last_failed_attempt_gives_an_alert(self) -> None:
+        (condition,) = resources("defaults", "google_monitoring_alert_policy")["gave_up"]["conditions"]
+        query = condition["condition_prometheus_query_language"][0]["query"]
+        retries = jobs("defaults")["analytics-export-granular-daily"]["retry_config"][0]
+        assert query.endswith(f"> {retries['retry_count'] + 0.5}")
+
+    def test_failed_attempts_are_those_of_the_scheduled_exports(self) -> None:
+        log_filter = resources("defaults", "google_logging_metric")["failed_attempts"]["filter"]
+        named = set(re.findall(r'"(analytics-export-[a-z-]+)"', log_filter))
+        assert named == {name for name in jobs("defaults") if not name.endswith("-catch-up")}
+
+    def test_the_dashboard_is_a_grid_without_overlaps(self) -> None:
+        dashboard = json.loads(resources("defaults", "google_monitoring_dashboard")["exports"]["dashboard_json"])
+        tiles = dashboard["mosaicLayout"]["tiles"]
+        assert len({(tile["xPos"], tile["yPos"]) for tile in tiles}) == len(tiles) == 6
+        assert all(tile["xPos"] + tile["width"] <= dashboard["mosaicLayout"]["columns"] for tile in tiles)
+
+
+class TestOutputs:
+    def test_a_backfill_asks_for_what_the_function_accepts(self) -> None:
+        command = outputs("defaults")["backfill_command"]
+        body = re.search(r"-d '(.*)'", command)
+        assert body
+        filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
+        now = datetime(2024, 5, 15, tzinfo=UTC)
+        wanted = request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
+        assert len(wanted.periods) == 30
+
+    def test_runs_now_name_jobs_that_exist(self) -> None:
+        commands = outputs("everything")["run_now_commands"]
+        assert len(commands) == 6
+        for command in commands.values():
+            assert command.split()[4] in jobs("everything")
+
+    def test_the_key_is_added_to_the_secret_that_the_function_reads(self) -> None:
+        (secret,) = resources("defaults", "google_secret_manager_secret").values()
+        assert f"versions add {secret['secret_id']} --project my-project" in outputs("defaults")["add_key_command"]
+
+
+def _matches(uri: str, name: str) -> bool:
+    """BigQuery's one wildcard, which stands for any characters."""
+    return re.fullmatch(re.escape(uri).replace(r"\*", ".*"), name) is not None
+
+
+def _validation(variable: str, message: str) -> str:
+    """The text of a variable's validation, found by how its message begins."""
+    block = (MODULE / "variables.tf").read_text().split(f'variable "{variable}" {{')[1].split("\nvariable ")[0]
+    (found,) = [part for part in block.split("validation {") if f'error_message = "{message}' in part]
+    return found

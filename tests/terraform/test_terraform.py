@@ -1,0 +1,40 @@
+"""Terraform's own checks, offline."""
+
+import json
+from pathlib import Path
+
+import pytest
+from terraform_cli import EXAMPLES, MODULE, ROOT, terraform
+
+
+def test_every_file_is_formatted() -> None:
+    terraform("fmt", "-check", "-recursive", "-diff")
+
+
+@pytest.mark.parametrize("folder", [MODULE, *EXAMPLES], ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_the_configuration_is_valid(folder: Path) -> None:
+    terraform("validate", folder=folder)
+
+
+def test_terraform_test_passes() -> None:
+    terraform("test")
+
+
+def test_the_api_key_stays_out_of_what_would_be_the_state() -> None:
+    """The key is handed over in key.tftest.hcl, which applies; all that terraform knows afterwards is searched."""
+    printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl")
+    lines = [json.loads(line) for line in printed.splitlines()]
+    assert any(line["type"] == "test_state" for line in lines)
+    assert "key-that-must-not-be-kept" in (MODULE / "tests/key.tftest.hcl").read_text()
+    assert "key-that-must-not-be-kept" not in printed
+
+
+def test_the_api_key_is_used_in_one_place_only() -> None:
+    """Everything else that names it only asks whether it is there."""
+    uses = [
+        line.strip()
+        for path in MODULE.glob("*.tf")
+        for line in path.read_text().splitlines()
+        if "var.api_key" in line.replace("var.api_key_version", "") and path.name != "variables.tf"
+    ]
+    assert [" ".join(use.split()) for use in uses] == ["secret_data_wo = var.api_key"]

@@ -1,0 +1,93 @@
+"""The log lines that the function really writes, held against the filters of metrics and alerts."""
+
+import re
+from typing import Any
+
+import pytest
+from terraform_cli import resources
+
+from local.function import FunctionProcess
+from local.stack import Stack
+
+RESOURCE = {
+    "resource.type": "cloud_run_revision",
+    "resource.labels.service_name": "analytics-export",
+    "resource.labels.location": "europe-west3",
+}
+
+Line = dict[str, object]
+
+
+@pytest.fixture(scope="module")
+def log() -> dict[str, list[Line]]:
+    """The lines of a good run, of one whose export is not there, of a refused key, and of a missing setting."""
+    request = {"aggregation": "granular", "frequency": "daily"}
+    lines: dict[str, list[Line]] = {}
+    with Stack() as stack:
+        with FunctionProcess(stack.function_env()) as function:
+            assert function.post(request).status == 200
+            lines["good"] = function.logs()
+            stack.exports.put("granular-2022-04-01", {})
+            assert function.post({**request, "date": "2022-04-01"}).status == 503
+            lines["not available"] = function.logs()[len(lines["good"]) :]
+        stack.exports.keys.clear()
+        with FunctionProcess(stack.function_env()) as function:
+            assert function.post(request).status == 502
+            lines["refused"] = function.logs()
+        with FunctionProcess({**stack.function_env(), "ANALYTICS_ID": ""}) as function:
+            assert function.post(request).status == 500
+            lines["misconfigured"] = function.logs()
+    return lines
+
+
+def is_matched(log_filter: str, line: Line) -> bool:
+    """Cloud Logging's filter language, as far as the module uses it: FIELD=VALUE and FIELD=(A OR B), all ANDed."""
+    entry: dict[str, Any] = {**RESOURCE, **{f"jsonPayload.{name}": value for name, value in line.items()}}
+    # an AND inside parentheses does not occur
+    for term in log_filter.split(" AND "):
+        comparison = re.fullmatch(r'([\w.]+)=(?:"([^"]*)"|\((.*)\))', term)
+        assert comparison, term
+        field, value, values = comparison.groups()
+        if entry.get(field) not in (re.findall(r'"([^"]*)"', values) if values else [value]):
+            return False
+    return True
+
+
+def matched(name: str, lines: list[Line]) -> list[Line]:
+    """The lines that a metric counts, or that the alert key_refused is about."""
+    if name == "key_refused":
+        (condition,) = resources("defaults", "google_monitoring_alert_policy")[name]["conditions"]
+        log_filter = condition["condition_matched_log"][0]["filter"]
+    else:
+        log_filter = resources("defaults", "google_logging_metric")[name]["filter"]
+    return [line for line in lines if is_matched(log_filter, line)]
+
+
+@pytest.mark.parametrize(
+    ("run", "completed", "problems", "key_refused"),
+    [("good", 1, 0, 0), ("not available", 0, 1, 0), ("refused", 0, 1, 1), ("misconfigured", 0, 0, 1)],
+)
+def test_each_outcome_is_counted_once_where_it_belongs(
+    log: dict[str, list[Line]], run: str, completed: int, problems: int, key_refused: int
+) -> None:
+    lines = log[run]
+    assert len(matched("completed", lines)) == completed, lines
+    assert len(matched("problems", lines)) == problems, lines
+    assert len(matched("key_refused", lines)) == key_refused, lines
+
+
+@pytest.mark.parametrize(("metric", "run"), [("completed", "good"), ("problems", "not available")])
+def test_every_label_is_a_field_of_the_line(log: dict[str, list[Line]], metric: str, run: str) -> None:
+    (line,) = matched(metric, log[run])
+    extractors = resources("defaults", "google_logging_metric")[metric]["label_extractors"]
+    fields = {re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)[1] for extractor in extractors.values()}  # type: ignore[index] # fails the test as it should
+    assert fields <= set(line)
+
+
+def test_a_call_that_never_reached_the_function_is_counted_by_its_scheduler_job() -> None:
+    """Cloud Scheduler's own log line, in the form that it documents."""
+    log_filter = resources("defaults", "google_logging_metric")["failed_attempts"]["filter"]
+    assert log_filter.split(" AND ")[2:] == [
+        'jsonPayload."@type"="type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished"',
+        "severity>=ERROR",
+    ]
