@@ -41,7 +41,7 @@ def source(stack: Stack, prefix: str) -> dict[str, bytes]:
         ("granular", "monthly", "2022-04-15", "start_date=2022-04-01", "granular-2022-04-01-2022-04-30"),
     ],
 )
-def test_files_and_manifest_land_under_these_names_and_nothing_else_does(
+def test_files_and_manifest_land_under_these_names_and_nothing_else_does(  # noqa: PLR0913, PLR0917 - a table
     stack: Stack,
     function_with: StartFunction,
     bucket: Bucket,
@@ -66,8 +66,20 @@ def test_files_and_manifest_land_under_these_names_and_nothing_else_does(
 
 @pytest.mark.parametrize(
     "name",
-    ["a b.csv", "a+b.csv", "100%.csv", "%41.csv", "ü日本.csv", "a?b#c&d=e.csv", "'quoted\".csv", "~a.csv", "_a.csv"]
-    + ["...", "no-extension", "x" * 200 + ".csv"],
+    [
+        "a b.csv",
+        "a+b.csv",
+        "100%.csv",
+        "%41.csv",
+        "ü日本.csv",
+        "a?b#c&d=e.csv",
+        "'quoted\".csv",
+        "~a.csv",
+        "_a.csv",
+        "...",
+        "no-extension",
+        "x" * 200 + ".csv",
+    ],
 )
 def test_the_file_name_is_the_links_last_segment_decoded(
     stack: Stack, function: WatchedFunction, bucket: Bucket, name: str
@@ -346,7 +358,7 @@ def new_lines(function: WatchedFunction) -> list[dict[str, object]]:
         ("monthly", "2022-03-01", "2022-04-01"),
     ],
 )
-def test_columns_that_differ_from_the_period_before_are_told_and_warned_of(
+def test_columns_that_differ_from_the_period_before_are_told_and_warned_of(  # noqa: PLR0913, PLR0917 - a table
     stack: Stack,
     function: WatchedFunction,
     frequency: str,

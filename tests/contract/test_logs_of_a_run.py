@@ -87,7 +87,7 @@ def test_a_copied_period_is_told_so(stack: Stack, function: WatchedFunction) -> 
         (418, "ERROR", "export_failed", "export-service-error"),
     ],
 )
-def test_a_period_that_is_not_there_is_told_with_its_reason(  # noqa: PLR0913 - a table
+def test_a_period_that_is_not_there_is_told_with_its_reason(
     stack: Stack, function: WatchedFunction, status: int, severity: str, message: str, slug: str
 ) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=status, times=None)
