@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test lint checkov types format lock clean
+.PHONY: help demo serve test soak lint checkov types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 
 test: $(VENV)/.installed ## run every test
 	$(BIN)/pytest -n 2
+
+soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare
+	$(BIN)/python -m tests.soak $(SOAK)
 
 lint: $(VENV)/.installed checkov ## ruff: rules and format; checkov
 	$(BIN)/ruff check .

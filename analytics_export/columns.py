@@ -32,9 +32,12 @@ class HeaderSniffer:
         fresh = bytes(block[self._offset - offset :]) if not self.is_done and offset <= self._offset else b""
         if not fresh:
             return
-        if self._offset == 0 and fresh.startswith(_GZIP_MAGIC):
-            self._inflate = zlib.decompressobj(wbits=31)
+        is_start = self._offset < len(_GZIP_MAGIC)
         self._offset += len(fresh)
+        if is_start and (start := bytes(self._text) + fresh).startswith(_GZIP_MAGIC):
+            self._inflate = zlib.decompressobj(wbits=31)
+            self._text.clear()
+            fresh = start
         self._text += self._inflated(fresh) if self._inflate else fresh[: LONGEST_HEADER_BYTES - len(self._text)]
         self.is_done = self.is_done or self._holds_a_record() or len(self._text) >= LONGEST_HEADER_BYTES
 

@@ -48,7 +48,8 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Check all variables together.
 
-        Raises Misconfigured with every wrong variable's name, the form it wants, and what it holds.
+        Raises Misconfigured with every wrong variable's name and the form it wants. What it holds is not repeated: an
+        API key put in place of its secret's name would stand in every log.
         """
         faults: list[str] = []
 
@@ -56,7 +57,7 @@ class Settings:
             text = environ.get(name, "").strip() or default
             value = None if text is None else check(text)
             if value is None:
-                faults.append(f"{name} must be {form}; it is {'not set' if text is None else repr(text)}")
+                faults.append(f"{name} must be {form}; it is {'not set' if text is None else 'set to something else'}")
             return value  # type: ignore[return-value] # a None is never seen: `faults` raises below
 
         version = read("EXPORT_API_VERSION", "v2", "v2 or v1", _api_version)

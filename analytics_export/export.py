@@ -109,9 +109,11 @@ class PeriodExport:
         self._manifest = self._landing.manifest(self._aggregation, self._period)
         if self._skip_complete and self._manifest.manifest and not self._has_changed:
             return self._done(Status.COMPLETE, self._manifest.manifest, columns_changed=False)
+        # the bucket first: what it holds and a later listing does not name is stale, and not what another run, with a
+        # newer listing than ours, has just brought
+        held = self._landing.held(self._aggregation, self._period)
         listing = self._exporter.service.listing(self._aggregation, self._period)
         names = {name: self._landing.object_name(self._aggregation, self._period, name) for name in listing.file_names}
-        held = self._landing.held(self._aggregation, self._period)
         self._land(listing, names, held)
         self._remove([stored for name, stored in held.items() if name not in names])
         objects = tuple(self._landed[name].stored for name in names)

@@ -8,7 +8,7 @@
   `json_api`, `json_conversation` and `fields` [pure]
 - `secret_manager`: Secret Manager over gRPC
 - `faults`, `request_log`: what goes wrong, and what was asked
-- `server`, `wire`, `payloads`: HTTP with a fault at any byte
+- `server`, `wire`, `conduct`, `request_head`, `payloads`: HTTP with a fault at any byte
 - `function`: the function in a process of its own
 - `demo`, `serve`: the two commands of `python -m local`
 """

@@ -10,10 +10,11 @@ from email.utils import format_datetime
 from http import HTTPStatus
 from typing import BinaryIO, NoReturn
 
+from local.conduct import Headers
 from local.faults import Kind
 from local.objects import ObjectInfo
 from local.payloads import FilePayload
-from local.wire import BLOCK_BYTES, Conversation, Headers
+from local.wire import BLOCK_BYTES, Conversation
 
 WRONG_CRC32C = "AAAAAA=="
 WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -23,7 +24,7 @@ def deliver(talk: Conversation, info: ObjectInfo, file: BinaryIO) -> NoReturn:
     """Answer a GET or HEAD for an object: 200, 206 or 416."""
     with file:
         headers = _headers(talk, info)
-        accepts_gzip = "gzip" in talk.headers.get("Accept-Encoding", "").lower()
+        accepts_gzip = "gzip" in talk.headers.value("Accept-Encoding", "").lower()
         if info.content_encoding == "gzip" and not accepts_gzip:
             headers += [("Warning", "214 UploadServer gunzipped"), ("Content-Type", _type(info))]
             talk.answer_stream(HTTPStatus.OK, headers, _inflated(file))
@@ -69,7 +70,7 @@ def _headers(talk: Conversation, info: ObjectInfo) -> Headers:
 
 def _asked_range(talk: Conversation, size: int) -> tuple[int, int] | None:
     """First and last byte asked for, both included; None means all. Several ranges at once count as none."""
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", talk.headers.get("Range", "").strip())
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", talk.headers.value("Range", "").strip())
     if match is None or match[0] == "bytes=-":
         return None
     if fault := talk.armed_with(Kind.IGNORE_RANGE):

@@ -101,6 +101,8 @@ class ExportService(Server):
         self.storage = storage
         self.clock = clock
         self.analytics_ids = {analytics_id}
+        self._first_key = api_key
+        self._size = rows, shards, least_bytes
         self.keys = {api_key}
         """The keys that are taken; change it to rotate one."""
         self.rows, self.shards, self.least_bytes = rows, shards, least_bytes
@@ -123,6 +125,17 @@ class ExportService(Server):
     def requests(self) -> RequestLog:
         """What the server was asked."""
         return self.log
+
+    def reset(self) -> None:
+        """Forget every report, and what a test chose. The reports' bytes stay in the storage."""
+        with self._lock:
+            self._periods.clear()
+            self.links.clear()
+            self.keys = {self._first_key}
+            self.rows, self.shards, self.least_bytes = self._size
+            self.link_life_s = LINK_LIFE_S
+            self.v1_form = V1Form.DOWNLOAD_URL
+            self.makes_up_reports = True
 
     def put(
         self,

@@ -75,8 +75,22 @@ class FunctionProcess:
             raise RuntimeError("the function has not been started")
         return self._process.pid
 
+    @property
+    def output_path(self) -> Path:
+        """The file that takes what it writes; gone with it."""
+        return Path(self._output.name)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
-        """Start it; returns when it takes connections. RuntimeError with its output if it does not."""
+        """Start it, again after `kill` or `terminate`; returns when it takes connections.
+
+        Raises RuntimeError with its output if it does not.
+        """
+        self._let_go()
         command = [
             str(Path(sys.executable).parent / "functions-framework"),
             "--target=export_analytics",
@@ -94,7 +108,7 @@ class FunctionProcess:
             start_new_session=True,
         )
         self._leash = subprocess.Popen(  # noqa: S603 - our own command
-            ["/bin/sh", "-c", 'read _; kill -KILL -- "-$0"', str(self.pid)],
+            ["/bin/sh", "-c", 'read _; kill -KILL "-$0"', str(self.pid)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -111,12 +125,17 @@ class FunctionProcess:
     def stop(self) -> None:
         """Kill it and everything that it started."""
         self.kill()
-        if self._leash and self._leash.stdin:
-            self._leash.stdin.close()
-            self._leash.wait()
+        self._let_go()
         if not self._output.closed:
             self._last_output = self.output()
             self._output.close()
+
+    def _let_go(self) -> None:
+        """Let the leash kill what is left of the session, and end."""
+        if self._leash and self._leash.stdin:
+            self._leash.stdin.close()
+            self._leash.wait()
+        self._leash = None
 
     def kill(self) -> None:
         """SIGKILL to all of it, at once."""
@@ -131,7 +150,7 @@ class FunctionProcess:
         self._process.terminate()
         return self._process.wait(timeout)
 
-    def post(  # noqa: PLR0913 - the parts of a request
+    def post(
         self,
         body: object = None,
         *,

@@ -69,9 +69,7 @@ class JsonApi(UploadApi):
         self.bucket = str(wanted.get("name", ""))
         self.meet("bucket.insert", self.bucket)
         if self.bucket in self.server.store.buckets():
-            self.answer_error(
-                HTTPStatus.CONFLICT, "Your previous request to create the named bucket succeeded."
-            )
+            self.answer_error(HTTPStatus.CONFLICT, "Your previous request to create the named bucket succeeded.")
         self.server.create_bucket(self.bucket)
         self.answer_resource(bucket_resource(self.bucket))
 

@@ -34,9 +34,7 @@ class JsonConversation(Conversation):
 
     def json_error_body(self, status: int, message: str) -> tuple[str, bytes]:
         """Google's JSON error form."""
-        reason = _REASONS.get(
-            status, "backendError" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid"
-        )
+        reason = _REASONS.get(status, "backendError" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid")
         errors = [{"message": message, "domain": "global", "reason": reason}]
         body = {"error": {"code": status, "message": message, "errors": errors}}
         return "application/json; charset=UTF-8", json.dumps(body).encode()

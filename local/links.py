@@ -27,9 +27,12 @@ class Links:
         self._expiries: dict[str, float] = {}
         """Epoch seconds by signature: finer than the whole seconds that a link can say."""
 
-    def sign(self, bucket: str, name: str, *, life_s: float = 900) -> str:
-        """A link to an object, whether it is there or not; good for `life_s` seconds (fractions count)."""
-        path = f"/{bucket}/{quote(name, safe='/~')}"
+    def sign(self, bucket: str, name: str, *, life_s: float = 900, encoded_name: str = "") -> str:
+        """A link to an object, whether it is there or not; good for `life_s` seconds (fractions count).
+
+        `encoded_name` is the name as the link shall write it, such as `a%2Fb` for `a/b`.
+        """
+        path = f"/{bucket}/{encoded_name or quote(name, safe='/~')}"
         now = datetime.now(UTC)
         query = {
             "X-Goog-Algorithm": "GOOG4-RSA-SHA256",
@@ -60,5 +63,5 @@ class Links:
             return time.time() >= self._expiries.get(query[SIGNATURE], 0.0)
 
     def _signature(self, path: str, query: Mapping[str, str]) -> str:
-        text = "\n".join(["GET", path, urlencode(sorted(query.items())), self._url])
+        text = "\n".join(["GET", path, *map(repr, sorted(query.items())), self._url])
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

@@ -167,6 +167,11 @@ class ObjectStore:
         with self.lock:
             self._observers.append(observer)
 
+    def forget_observers(self) -> None:
+        """Call none of them any more."""
+        with self.lock:
+            self._observers.clear()
+
     def objects(self, bucket: str, prefix: str = "") -> dict[str, ObjectInfo]:
         """What is visible now, by name, sorted; all of one instant."""
         with self.lock:
@@ -198,7 +203,7 @@ class ObjectStore:
         handle, path = tempfile.mkstemp(dir=self._partial)
         return Draft(path=Path(path), file=os.fdopen(handle, "wb", buffering=0))
 
-    def commit(  # noqa: PLR0913 - an object's attributes
+    def commit(
         self,
         draft: Draft,
         *,

@@ -44,9 +44,7 @@ A longer report repeats them, so that gigabytes are made as fast as they are wri
 """
 
 
-def report(
-    aggregation: str, file_prefix: str, shard: int, *, rows: int, least_bytes: int = 0
-) -> Iterator[bytes]:
+def report(aggregation: str, file_prefix: str, shard: int, *, rows: int, least_bytes: int = 0) -> Iterator[bytes]:
     """The CSV file in blocks, first its header.
 
     It has `rows` rows, more when it takes more to reach `least_bytes`.

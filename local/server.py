@@ -4,13 +4,16 @@ import contextlib
 import socket
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 from local.faults import Faults
 from local.request_log import RequestLog
 
+STOP_S = 1.0
 
-class Server(ThreadingHTTPServer):
+
+class Server(ThreadingTCPServer):
     """An HTTP server on 127.0.0.1 with a request log and fault switches. It listens once it is made."""
 
     daemon_threads = True
@@ -18,7 +21,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 1024
     allow_reuse_address = True
 
-    def __init__(self, conversation: type[BaseHTTPRequestHandler], *, faults: Faults, port: int = 0) -> None:
+    def __init__(self, conversation: type[StreamRequestHandler], *, faults: Faults, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), conversation)
         self.faults = faults
         self.log = RequestLog()
@@ -28,28 +31,27 @@ class Server(ThreadingHTTPServer):
         """What went wrong inside the stand-in itself; a test may ask that it is empty."""
 
     @property
+    def server_port(self) -> int:
+        """The port it listens on."""
+        return int(self.server_address[1])
+
+    @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    def server_bind(self) -> None:
-        """Bind without asking DNS for this machine's name, as the standard library would."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
-
     def start(self) -> None:
         """Serve from a thread of its own."""
-        threading.Thread(
-            target=self.serve_forever, args=(0.02,), name=f"serve {self.url}", daemon=True
-        ).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), name=f"serve {self.url}", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening and break every connection."""
+        """Stop listening, break every connection, and wait (a second at most) until nobody works any more."""
         self.shutdown()
         self.server_close()
-        self.hang_up()
+        deadline = time.monotonic() + STOP_S
+        while self._connections and time.monotonic() < deadline:
+            self.hang_up()
+            time.sleep(0.002)
 
     def hang_up(self) -> None:
         """Break every open connection, as a restart would."""

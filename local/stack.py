@@ -17,7 +17,7 @@ from typing import Self
 
 from google.api_core.exceptions import Conflict
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage as google_storage  # type: ignore[attr-defined]
+from google.cloud import storage as google_storage
 
 from local.clock import Clock
 from local.export_service import ExportService
@@ -43,7 +43,7 @@ class Stack:
     clock: the time for the export service
     """
 
-    def __init__(  # noqa: PLR0913 - what a caller may choose
+    def __init__(
         self,
         *,
         root: Path | None = None,
@@ -77,6 +77,21 @@ class Stack:
         self.secrets.add_version(SECRET, API_KEY)
         self.storage_host = os.environ.get("STORAGE_EMULATOR_HOST") or self.storage.url
         """Where the destination is."""
+
+    def reset(self) -> None:
+        """Make everything as it was after the start: no fault, report, object, observer or logged request is left."""
+        self.faults.clear()
+        self.faults.reset_counts()
+        self.clock.fixed = None
+        self.exports.reset()
+        self.storage.reset()
+        self.secrets.remove(SECRET)
+        self.secrets.add_version(SECRET, API_KEY)
+        if not self.is_destination_ours:
+            for blob in self.client().list_blobs(self.bucket):
+                blob.delete()
+        for log in (self.exports.requests, self.storage.requests, self.secrets.requests):
+            log.clear()
 
     @property
     def is_destination_ours(self) -> bool:

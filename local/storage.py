@@ -33,7 +33,7 @@ class Storage(Server):
         self.store = ObjectStore(root)
         self.sessions = Sessions(self.store)
         self.links = Links(self.url)
-        self.page_size = page_size
+        self.page_size = self._first_page_size = page_size
         """No page of a listing is longer."""
 
     @property
@@ -54,6 +54,15 @@ class Storage(Server):
         """Call `observer` after every change, in the thread that made it, before anyone can see another."""
         self.store.on_change(observer)
 
+    def reset(self) -> None:
+        """Forget the objects, the observers, the open upload sessions and a chosen page size; the buckets stay."""
+        self.store.forget_observers()
+        self.lose_sessions()
+        for bucket in self.store.buckets():
+            for name in self.objects(bucket):
+                self.delete(bucket, name)
+        self.page_size = self._first_page_size
+
     def create_bucket(self, bucket: str) -> None:
         """Make a bucket; nothing happens if it is there."""
         self.store.create_bucket(bucket)
@@ -72,9 +81,7 @@ class Storage(Server):
         content_encoding: str | None = None,
     ) -> ObjectInfo:
         """Write an object directly, with a new generation."""
-        return self.store.put(
-            bucket, name, data, content_type=content_type, content_encoding=content_encoding
-        )
+        return self.store.put(bucket, name, data, content_type=content_type, content_encoding=content_encoding)
 
     def delete(self, bucket: str, name: str) -> bool:
         """Delete an object directly; False if it is not there."""
@@ -99,8 +106,12 @@ class Storage(Server):
 class _StorageConversation(JsonApi, Conversation):
     server: Storage
 
+    @property
+    def is_json(self) -> bool:
+        """Whether this is the JSON API; the rest is the XML API."""
+        return self.target_path.startswith(("/storage/", "/upload/", "/download/"))
+
     def route(self) -> NoReturn:
-        self.is_json = self.target_path.startswith(("/storage/", "/upload/", "/download/"))
         try:
             if self.is_json:
                 self.route_json()
@@ -111,9 +122,7 @@ class _StorageConversation(JsonApi, Conversation):
     def error_body(self, status: int, message: str) -> tuple[str, bytes]:
         if self.is_json:
             return self.json_error_body(status, message)
-        code = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 416: "InvalidRange"}.get(
-            status, ""
-        )
+        code = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 416: "InvalidRange"}.get(status, "")
         return _xml_error(code or HTTPStatus(status).phrase.title().replace(" ", ""), message)
 
     def overwrite(self, fault: Fault) -> None:

@@ -7,11 +7,12 @@ from email.parser import BytesParser
 from http import HTTPStatus
 from typing import NoReturn
 
+from local.conduct import Cut
 from local.faults import Kind
 from local.json_conversation import JsonConversation, object_resource
 from local.objects import NoSuchBucketError
 from local.uploads import QUANTUM_BYTES, ChecksumError, ContentRange, Session, State, Wanted, WrongRangeError
-from local.wire import BLOCK_BYTES, Cut
+from local.wire import BLOCK_BYTES
 
 CANCELLED = 499
 NAME_LIMIT_BYTES = 1024
@@ -31,7 +32,7 @@ class UploadApi(JsonConversation):
             self._insert(metadata, content_type, data)
         if kind == "media":
             data = self.read_small_body()
-            self._insert({}, self.headers.get("Content-Type"), data)
+            self._insert({}, self.headers.get("content-type"), data)
         self.answer_error(HTTPStatus.BAD_REQUEST, f"the stand-in does not know uploadType {kind!r}")
 
     def _insert(self, metadata: dict[str, object], content_type: str | None, data: bytes) -> NoReturn:
@@ -44,7 +45,7 @@ class UploadApi(JsonConversation):
 
     def _multipart(self) -> tuple[dict[str, object], str | None, bytes]:
         """Metadata, content type and bytes of a multipart/related request."""
-        head = f"Content-Type: {self.headers.get('Content-Type', '')}\r\n\r\n".encode()
+        head = f"Content-Type: {self.headers.value('Content-Type')}\r\n\r\n".encode()
         message = BytesParser().parsebytes(head, headersonly=True)
         boundary = message.get_boundary()
         pieces = self.read_small_body().split(b"--" + (boundary or "").encode()) if boundary else []
@@ -52,16 +53,14 @@ class UploadApi(JsonConversation):
             self.answer_error(HTTPStatus.BAD_REQUEST, "expected multipart/related with two parts")
         _, metadata = pieces[1].removesuffix(b"\r\n").split(b"\r\n\r\n", 1)
         media_head, data = pieces[2].removesuffix(b"\r\n").split(b"\r\n\r\n", 1)
-        content_type = (
-            BytesParser().parsebytes(media_head.lstrip() + b"\r\n\r\n", headersonly=True).get("Content-Type")
-        )
+        content_type = BytesParser().parsebytes(media_head.lstrip() + b"\r\n\r\n", headersonly=True).get("Content-Type")
         return self.parse_json(metadata), content_type, data
 
     def _start_session(self) -> NoReturn:
         metadata = self.json_body()
-        wanted = self._wanted(metadata, self.headers.get("X-Upload-Content-Type"))
+        wanted = self._wanted(metadata, self.headers.get("x-upload-content-type"))
         self.meet("upload.start", self.name)
-        length = self.headers.get("X-Upload-Content-Length")
+        length = self.headers.get("x-upload-content-length")
         if length is not None and not length.isdecimal():
             self.answer_error(HTTPStatus.BAD_REQUEST, "Invalid X-Upload-Content-Length.")
         session = self.server.sessions.start(wanted, None if length is None else int(length))
@@ -77,7 +76,7 @@ class UploadApi(JsonConversation):
             self._refuse_lost(session).cancel()
             self.answer(CANCELLED, [], b"")
         try:
-            content_range = ContentRange.parse(self.headers.get("Content-Range"), self.body_bytes)
+            content_range = ContentRange.parse(self.headers.get("content-range"), self.body_bytes)
         except WrongRangeError as exc:
             self.answer_error(HTTPStatus.BAD_REQUEST, str(exc))
         self.meet("upload.status" if content_range.first is None else "upload.put", self.name)
@@ -180,9 +179,7 @@ class UploadApi(JsonConversation):
             content_encoding=_text(metadata, "contentEncoding"),
             crc32c=_text(metadata, "crc32c"),
             md5=_text(metadata, "md5Hash"),
-            metadata={str(key): str(value) for key, value in custom.items()}
-            if isinstance(custom, dict)
-            else {},
+            metadata={str(key): str(value) for key, value in custom.items()} if isinstance(custom, dict) else {},
             precondition=self.precondition(),
         )
 

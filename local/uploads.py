@@ -79,9 +79,7 @@ class Wanted:
     def check(self, draft: Draft) -> None:
         """Raise ChecksumError if the bytes are not those that were declared."""
         if self.crc32c is not None and self.crc32c != draft.crc32c:
-            raise ChecksumError(
-                f"Provided CRC32C {self.crc32c!r} doesn't match calculated CRC32C {draft.crc32c!r}."
-            )
+            raise ChecksumError(f"Provided CRC32C {self.crc32c!r} doesn't match calculated CRC32C {draft.crc32c!r}.")
         if self.md5 is not None and self.md5 != (md5 := draft.md5()):
             raise ChecksumError(f"Provided MD5 hash {self.md5!r} doesn't match calculated MD5 hash {md5!r}.")
 
@@ -125,14 +123,8 @@ class Session:
                 raise WrongRangeError(f"the upload's size is {self.total_bytes}, not {content_range.total}")
             self.total_bytes = content_range.total
         if content_range.first is not None and content_range.first != self.kept_bytes:
-            raise WrongRangeError(
-                f"the next byte of this upload is {self.kept_bytes}, not {content_range.first}"
-            )
-        if (
-            content_range.last is not None
-            and self.total_bytes is not None
-            and content_range.last >= self.total_bytes
-        ):
+            raise WrongRangeError(f"the next byte of this upload is {self.kept_bytes}, not {content_range.first}")
+        if content_range.last is not None and self.total_bytes is not None and content_range.last >= self.total_bytes:
             raise WrongRangeError(f"the upload's size is {self.total_bytes}")
         self.writer += 1
         return self.writer

@@ -1,0 +1,135 @@
+"""Which periods a request means, and which of them are compared with the source."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from local.stack import Stack
+from tests.asked import DAY, FOLDER, MANIFEST, exports, file, only, problem, span, statuses
+from tests.bucket import Bucket
+from tests.watched import WatchedFunction
+
+SCHEDULED = {"X-CloudScheduler-ScheduleTime": "2022-04-04T09:00:00Z"}
+
+
+def listings(stack: Stack) -> list[str]:
+    """The periods that Usercentrics was asked for."""
+    return [request.name for request in stack.exports.requests.of("export.list")]
+
+
+@pytest.mark.parametrize("aggregation", ["interaction", "granular"])
+@pytest.mark.parametrize(
+    ("frequency", "day", "dates"),
+    [
+        pytest.param("daily", "2022-04-01", "2022-04-01", id="daily"),
+        pytest.param("weekly", "2022-04-06", "2022-04-04-2022-04-10", id="weekly"),
+        pytest.param("weekly", "2021-01-01", "2020-12-28-2021-01-03", id="a week across the year"),
+        pytest.param("monthly", "2022-04-30", "2022-04-01-2022-04-30", id="monthly"),
+        pytest.param("monthly", "2024-02-29", "2024-02-01-2024-02-29", id="a leap month"),
+    ],
+)
+def test_date_means_the_period_that_holds_the_day(
+    stack: Stack, function: WatchedFunction, aggregation: str, frequency: str, day: str, dates: str
+) -> None:
+    export = only(function.post({"aggregation": aggregation, "frequency": frequency, "date": day}))
+    assert (export["file_prefix"], export["status"]) == (f"{aggregation}-{dates}", "copied")
+    assert listings(stack) == [f"{aggregation}-{dates}"]
+
+
+def test_from_and_to_mean_every_period_that_holds_a_day_of_the_span(stack: Stack, function: WatchedFunction) -> None:
+    answer = function.post(
+        {"aggregation": "granular", "frequency": "weekly", "from": "2022-04-03", "to": "2022-04-11"}
+    )
+    assert statuses(answer) == {"2022-03-28": "copied", "2022-04-04": "copied", "2022-04-11": "copied"}
+    assert len(listings(stack)) == 3
+
+
+def test_a_span_leaves_out_what_is_not_finished(function: WatchedFunction) -> None:
+    answer = function.post(span("2022-04-02", "2022-04-10"), headers=SCHEDULED)
+    assert list(statuses(answer)) == ["2022-04-02", "2022-04-03"]
+
+
+def test_a_span_of_which_nothing_is_finished_is_wholly_in_the_bucket(stack: Stack, function: WatchedFunction) -> None:
+    answer = function.post(span("2022-04-04", "2022-04-10"), headers=SCHEDULED)
+    assert (answer.status, exports(answer)) == (200, [])
+    assert listings(stack) == []
+
+
+def test_last_means_so_many_finished_periods(function: WatchedFunction) -> None:
+    answer = function.post({"aggregation": "granular", "frequency": "monthly", "last": 3}, headers=SCHEDULED)
+    assert list(statuses(answer)) == ["2022-01-01", "2022-02-01", "2022-03-01"]
+
+
+def test_a_span_skips_what_is_complete_without_asking(stack: Stack, function: WatchedFunction) -> None:
+    only(function.post(DAY))
+    stack.exports.requests.clear()
+    stack.storage.requests.clear()
+    answer = function.post(span("2022-04-01", "2022-04-02"))
+    assert statuses(answer) == {"2022-04-01": "complete", "2022-04-02": "copied"}
+    assert listings(stack) == ["granular-2022-04-02"]
+    assert "granular-2022-04-01" not in "".join(request.name for request in stack.storage.requests.of("link.get"))
+    (complete, _) = exports(answer)
+    assert (complete["objects"], complete["bytes_copied"], complete["error"]) == (3, 0, None)
+    assert complete["bytes"] == sum(info.size for info in stack.exports.files("granular-2022-04-01").values())
+
+
+def test_last_skips_what_is_complete_without_asking(stack: Stack, function: WatchedFunction) -> None:
+    request = {"aggregation": "granular", "frequency": "daily", "last": 2}
+    function.post(request, headers=SCHEDULED)
+    stack.exports.requests.clear()
+    assert set(statuses(function.post(request, headers=SCHEDULED)).values()) == {"complete"}
+    assert listings(stack) == []
+
+
+def test_refresh_compares_what_is_complete(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+    function.post(span("2022-04-01", "2022-04-02"))
+    stack.exports.put("granular-2022-04-01", {file(0): b"issued,anew\n1,2\n"})
+    answer = function.post(span("2022-04-01", "2022-04-02", refresh=True))
+    assert statuses(answer) == {"2022-04-01": "copied", "2022-04-02": "unchanged"}
+    assert bucket.contents(FOLDER) == {FOLDER + file(0): b"issued,anew\n1,2\n"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers"),
+    [
+        pytest.param({"date": "2022-04-03"}, {}, id="date"),
+        pytest.param({}, SCHEDULED, id="no field"),
+    ],
+)
+def test_a_single_period_is_always_compared(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, fields: dict[str, str], headers: dict[str, str]
+) -> None:
+    request = {"aggregation": "granular", "frequency": "daily"} | fields
+    only(function.post(request, headers=headers))
+    name = file(0, "granular-2022-04-03")
+    stack.exports.put("granular-2022-04-03", {name: b"issued,anew\n1,2\n"})
+    assert only(function.post(request, headers=headers))["status"] == "copied"
+    assert bucket.read(f"granular/daily/start_date=2022-04-03/{name}") == b"issued,anew\n1,2\n"
+
+
+def test_what_stands_where_a_manifest_belongs_but_is_none_does_not_count_as_complete(
+    function: WatchedFunction, bucket: Bucket
+) -> None:
+    bucket.put(MANIFEST, b"somebody else's file\n")
+    assert statuses(function.post(span("2022-04-01", "2022-04-01"))) == {"2022-04-01": "copied"}
+    assert bucket.manifest("granular/daily/start_date=2022-04-01")["start_date"] == "2022-04-01"
+
+
+@pytest.mark.parametrize(
+    ("frequency", "day", "available_at"),
+    [
+        pytest.param("daily", "2022-04-01", datetime(2022, 4, 2, 8, tzinfo=UTC), id="daily, the next day"),
+        pytest.param("weekly", "2022-04-04", datetime(2022, 4, 11, 8, tzinfo=UTC), id="weekly, Monday"),
+        pytest.param("monthly", "2022-04-01", datetime(2022, 5, 1, 8, tzinfo=UTC), id="monthly, the 1st"),
+    ],
+)
+def test_a_finished_period_is_available_from_eight_on_the_day_after(
+    stack: Stack, function: WatchedFunction, frequency: str, day: str, available_at: datetime
+) -> None:
+    request = {"aggregation": "granular", "frequency": frequency, "date": day}
+    stack.clock.fixed = available_at.replace(hour=7, minute=59)
+    answer = function.post(request)
+    assert f"{available_at:%Y-%m-%dT%H:%M}Z" in problem(answer, 503, "not-available-yet")["detail"]
+    assert only(answer, 503)["status"] == "not_available"
+    stack.clock.fixed = available_at
+    assert only(function.post(request))["status"] == "copied"

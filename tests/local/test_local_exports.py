@@ -1,0 +1,232 @@
+"""The export service and Secret Manager as their documentation describes them; reports as made up here."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+import google_crc32c
+import grpc
+import pytest
+import requests
+from google.api_core import exceptions
+from google.cloud import secretmanager_v1
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+    SecretManagerServiceGrpcTransport,
+)
+
+from local.export_service import ReportPeriod, V1Form
+from local.faults import Kind
+from local.reports import EVENT_TYPES, report
+from local.stack import ANALYTICS_ID, API_KEY, SECRET, Stack
+
+DAY = "granular-2022-04-01"
+FIRST_FILE = f"{DAY}-000000000000.csv"
+
+
+def listing(
+    stack: Stack, prefix: str = DAY, key: str | None = API_KEY, analytics_id: str = ANALYTICS_ID
+) -> requests.Response:
+    headers = {"x-api-key": key} if key else {}
+    return requests.get(
+        f"{stack.exports.url}/download/v2/analytics/{analytics_id}/{prefix}", headers=headers, timeout=10
+    )
+
+
+def one_file(stack: Stack, file: str = FIRST_FILE, base: str = "/api") -> requests.Response:
+    url = f"{stack.exports.url}{base}/download/analytics/{ANALYTICS_ID}/{file}"
+    return requests.get(url, headers={"x-api-key": API_KEY}, timeout=10)
+
+
+def test_v2_lists_links_that_give_the_files(stack: Stack) -> None:
+    links = listing(stack).json()["downloadUrls"]
+    assert [link.split("?")[0].rsplit("/", 1)[1] for link in links] == [FIRST_FILE, f"{DAY}-000000000001.csv"]
+    contents = [requests.get(link, timeout=10).content for link in links]
+    assert contents == [info.read_bytes() for info in stack.exports.files(DAY).values()]
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong"])
+def test_without_the_key_it_is_401(stack: Stack, key: str | None) -> None:
+    assert listing(stack, key=key).status_code == 401
+
+
+def test_the_key_may_come_as_a_parameter_and_be_rotated(stack: Stack) -> None:
+    url = f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}?apiKey=new-key"
+    assert requests.get(url, timeout=10).status_code == 401
+    stack.exports.keys = {"new-key"}
+    assert requests.get(url, timeout=10).status_code == 200
+    assert listing(stack).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "granular-2022-04-05-2022-04-11",  # Tuesday to Monday
+        "granular-2022-04-01-2022-04-29",  # not the month's end
+        "granular-2022-04-01-2022-04-01",  # a day has one date
+        "granular-2022-02-30",
+        "granular-2022-4-1",
+        "other-2022-04-01",
+        "granular",
+        "granular-2022-04-01-000000000000.csv",
+    ],
+)
+def test_prefixes_that_name_no_period_are_404(stack: Stack, prefix: str) -> None:
+    assert listing(stack, prefix).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("prefix", "available_from"),
+    [
+        ("interaction-2022-04-01", datetime(2022, 4, 2, 8, tzinfo=UTC)),
+        ("granular-2022-04-04-2022-04-10", datetime(2022, 4, 11, 8, tzinfo=UTC)),
+        ("interaction-2024-02-01-2024-02-29", datetime(2024, 3, 1, 8, tzinfo=UTC)),
+        ("granular-2022-12-26-2023-01-01", datetime(2023, 1, 2, 8, tzinfo=UTC)),
+    ],
+)
+def test_a_report_is_there_from_8_utc_on_the_day_after(stack: Stack, prefix: str, available_from: datetime) -> None:
+    stack.clock.fixed = available_from.replace(hour=7, minute=59)
+    assert listing(stack, prefix).status_code == 404
+    stack.clock.fixed = available_from
+    assert listing(stack, prefix).status_code == 200
+
+
+def test_the_last_day_of_all_is_never_there() -> None:
+    period = ReportPeriod.parse("granular-9999-12-31")
+    assert period is not None
+    assert not period.is_available(datetime.max.replace(tzinfo=UTC))
+
+
+def test_another_analytics_id_or_method_is_refused(stack: Stack) -> None:
+    assert listing(stack, analytics_id="other").status_code == 404
+    url = f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}"
+    response = requests.post(url, headers={"x-api-key": API_KEY}, timeout=10)
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("base", ["/api", ""])
+def test_v1_answers_one_link_a_file_until_one_is_not_there(stack: Stack, base: str) -> None:
+    statuses = [one_file(stack, f"{DAY}-{number:012d}.csv", base).status_code for number in range(3)]
+    assert statuses == [200, 200, 404]
+
+
+@pytest.mark.parametrize("form", list(V1Form))
+def test_v1_answers_in_each_form(stack: Stack, form: V1Form) -> None:
+    stack.exports.v1_form = form
+    text = one_file(stack).text
+    if form is V1Form.PLAIN_TEXT:
+        link = text
+    else:
+        value = json.loads(text)
+        value = next(iter(value.values())) if isinstance(value, dict) else value
+        link = value[0] if isinstance(value, list) else value
+    assert requests.get(link, timeout=10).content == stack.exports.files(DAY)[FIRST_FILE].read_bytes()
+
+
+def test_files_can_be_put_and_replaced(stack: Stack) -> None:
+    first = stack.exports.put(DAY, {"a.csv": b"1", "b.csv": iter([b"2", b"2"])})
+    second = stack.exports.put(DAY, {"b.csv": b"3"}, content_type="text/plain", content_encoding="gzip")
+    assert second["b.csv"].generation > first["b.csv"].generation
+    assert (second["b.csv"].content_type, second["b.csv"].content_encoding) == ("text/plain", "gzip")
+    assert list(stack.exports.files(DAY)) == ["b.csv"]
+    assert len(listing(stack).json()["downloadUrls"]) == 1
+    stack.exports.put(DAY, {})
+    assert listing(stack).json() == {"downloadUrls": []}
+    stack.exports.remove(DAY)
+    assert listing(stack).status_code == 404
+
+
+def test_nothing_is_made_up_when_that_is_not_wanted(stack: Stack) -> None:
+    stack.exports.makes_up_reports = False
+    assert listing(stack).status_code == 404
+
+
+def test_links_can_be_dictated(stack: Stack) -> None:
+    stack.exports.links[DAY] = ["http://169.254.169.254/a.csv", 5]
+    assert listing(stack).json() == {"downloadUrls": ["http://169.254.169.254/a.csv", 5]}
+    stack.exports.links[FIRST_FILE] = "ftp://x/"
+    assert one_file(stack).json() == {"downloadUrl": "ftp://x/"}
+
+
+def test_links_live_as_long_as_wanted(stack: Stack) -> None:
+    stack.exports.link_life_s = 0.0
+    (link, _) = listing(stack).json()["downloadUrls"]
+    assert "ExpiredToken" in requests.get(link, timeout=10).text
+
+
+def test_the_log_holds_no_key_and_no_query(stack: Stack) -> None:
+    requests.get(f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}?apiKey={API_KEY}", timeout=10)
+    (request,) = stack.exports.requests.of("export.list")
+    assert (request.name, request.status) == (DAY, 200)
+    assert API_KEY not in repr(request)
+
+
+def test_a_report_is_the_same_every_time_and_another_for_another_shard() -> None:
+    one = b"".join(report("granular", DAY, 0, rows=50))
+    assert one == b"".join(report("granular", DAY, 0, rows=50))
+    assert one != b"".join(report("granular", DAY, 1, rows=50))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 19_999, 20_000, 20_001, 45_000])
+def test_a_report_has_the_rows_asked_for(rows: int) -> None:
+    assert b"".join(report("interaction", "interaction-2022-04-01", 0, rows=rows)).count(b"\n") == rows + 1
+
+
+def test_a_report_reaches_the_size_asked_for() -> None:
+    size = sum(map(len, report("granular", DAY, 0, rows=0, least_bytes=5_000_000)))
+    assert 5_000_000 <= size < 8_000_000
+
+
+def test_reports_hold_the_documented_values() -> None:
+    interaction = list(
+        csv.DictReader(io.StringIO(b"".join(report("interaction", "interaction-2022-04-01", 0, rows=3000)).decode()))
+    )
+    granular = list(csv.DictReader(io.StringIO(b"".join(report("granular", DAY, 0, rows=3000)).decode())))
+    assert {row["event_type"] for row in interaction} == set(EVENT_TYPES)
+    assert {row["action"] for row in granular} == {str(action) for action in range(9)}
+    assert {row["consent"] for row in granular} == {"0", "1"}
+    assert not {"start_date"} & {*interaction[0], *granular[0]}
+
+
+# Secret Manager
+
+
+@pytest.fixture
+def secrets(stack: Stack) -> secretmanager_v1.SecretManagerServiceClient:
+    channel = grpc.insecure_channel(stack.secrets.host)
+    return secretmanager_v1.SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+
+
+def test_latest_is_the_newest_version(stack: Stack, secrets: secretmanager_v1.SecretManagerServiceClient) -> None:
+    assert stack.secrets.add_version(SECRET, b"second\n") == 2
+    answer = secrets.access_secret_version(name=f"{SECRET}/versions/latest")
+    assert (answer.name, answer.payload.data) == (f"{SECRET}/versions/2", b"second\n")
+    assert answer.payload.data_crc32c == google_crc32c.value(b"second\n")
+    assert secrets.access_secret_version(name=f"{SECRET}/versions/1").payload.data == API_KEY.encode()
+
+
+def test_a_disabled_version_is_a_failed_precondition(
+    stack: Stack, secrets: secretmanager_v1.SecretManagerServiceClient
+) -> None:
+    stack.secrets.disable(SECRET, 1)
+    with pytest.raises(exceptions.FailedPrecondition):
+        secrets.access_secret_version(name=f"{SECRET}/versions/latest")
+
+
+@pytest.mark.parametrize("name", [f"{SECRET}/versions/2", "projects/local/secrets/other/versions/latest"])
+def test_what_is_not_there_is_not_found(secrets: secretmanager_v1.SecretManagerServiceClient, name: str) -> None:
+    with pytest.raises(exceptions.NotFound):
+        secrets.access_secret_version(name=name)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("PERMISSION_DENIED", exceptions.PermissionDenied), (503, exceptions.ServiceUnavailable)]
+)
+def test_it_can_deny_or_be_unavailable(
+    stack: Stack, secrets: secretmanager_v1.SecretManagerServiceClient, status: int | str, error: type[Exception]
+) -> None:
+    stack.faults.add("secret.access", Kind.STATUS, status=status)
+    with pytest.raises(error):
+        secrets.access_secret_version(name=f"{SECRET}/versions/latest", retry=None)
+    assert secrets.access_secret_version(name=f"{SECRET}/versions/latest").payload.data
+    assert stack.secrets.requests.count("secret.access") == 2

@@ -1,0 +1,181 @@
+"""Two runs at once, killed instances, deadlines: whatever happens in between, the bucket ends right."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from local.function import FunctionProcess
+from tests.situations.world import FOLDER, MANIFEST, World, shards, slug, wait_for
+
+pytestmark = pytest.mark.usefixtures("ours_only")
+
+STAGES = {
+    "before it has looked for a manifest": {"where": "object.read", "name": MANIFEST},
+    "before it has seen the bucket": {"where": "object.list"},
+    "before it has asked for the listing": {"where": "export.list"},
+    "before it has opened a link": {"where": "link.get", "name": "000000000001"},
+    "in the middle of reading a file": {"where": "link.get", "name": "000000000001", "after_bytes": 1_000_000},
+    "before it has begun an upload": {"where": "upload.start", "name": "000000000001"},
+    "in the middle of an upload": {"where": "upload.put", "name": "000000000001", "after_bytes": 1_000_000},
+    "just before an upload becomes visible": {"where": "upload.finish", "name": "000000000001"},
+    "before it has checked the bucket again": {"where": "object.list", "skip": 1},
+    "before it has written the manifest": {"where": "object.insert", "name": MANIFEST},
+}
+
+
+@pytest.fixture(scope="module")
+def other(_shared: World) -> FunctionProcess:
+    """A second instance of the function, which knows nothing of the first."""
+    return _shared.start()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_runs_of_equal_content_meet(stage: str, world: World, other: FunctionProcess) -> None:
+    """One run stands at a stage while another goes through from start to end; then the first goes on."""
+    world.issue(shards())
+    hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
+    first = world.call_in_background()
+    hold.wait_until_reached()
+    second = world.call_in_background(other)
+    wait_for(lambda: second.done() or len(world.objects()) >= 2, timeout_s=10)
+    hold.release()
+    assert (first.result().status, second.result().status) == (200, 200)
+    world.check_right()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("change", ["other bytes", "fewer files", "more files"])
+def test_a_new_issue_is_copied_by_another_run_meanwhile(
+    stage: str, change: str, world: World, other: FunctionProcess
+) -> None:
+    """The first run began with the old issue; both end, and the bucket is the new one, whole."""
+    world.issue(shards(3, mark="old"))
+    hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
+    first = world.call_in_background()
+    hold.wait_until_reached()
+    world.issue(shards({"other bytes": 3, "fewer files": 2, "more files": 5}[change], mark="new"))
+    second = world.call(function=other) if "upload" not in stage else world.call_in_background(other).result()
+    hold.release()
+    assert (first.result().status, second.status) == (200, 200)
+    world.check_right()
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_two_runs_start_together(attempt: int, world: World, other: FunctionProcess) -> None:
+    """From the start, at full speed, again and again."""
+    world.issue(shards(6, mark=f"try{attempt}", size=400_000))
+    first, second = world.call_in_background(), world.call_in_background(other)
+    assert (first.result().status, second.result().status) == (200, 200)
+    world.check_right()
+
+
+def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
+    """Two instances are told different contents for one period, always: one of the two wins, wholly."""
+    from local.stack import Stack  # noqa: PLC0415
+
+    world.issue(shards(4, mark="ours", size=300_000))
+    with Stack() as elsewhere:
+        theirs = shards(3, mark="theirs", size=300_000)
+        elsewhere.exports.put("granular-2022-04-01", theirs)
+        world.whole |= {info.crc32c for info in elsewhere.exports.files("granular-2022-04-01").values()}
+        env = {name: elsewhere.function_env()[name] for name in ("EXPORT_SERVICE_URL", "DOWNLOAD_ORIGINS")}
+        foe = world.start(**env)
+        for _ in range(3):
+            first, second = world.call_in_background(), world.call_in_background(foe)
+            statuses = sorted([first.result().status, second.result().status])
+            assert statuses[0] == 200
+            assert world.objects() in (theirs, world.source())
+            world.check_manifest()
+        foe.stop()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_run_is_finished_by_the_next(stage: str, world: World) -> None:
+    """SIGKILL: the next run ends right and does not copy again what was done."""
+    world.issue(shards())
+    victim = world.start()
+    hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
+    running = world.pool.submit(_ignoring_errors, world, victim)
+    hold.wait_until_reached()
+    wait_for(lambda: _is_settled(world))
+    victim.kill()
+    hold.release()
+    running.result()
+    wait_for(lambda: _is_settled(world))  # what has arrived may still become visible
+    done = set(world.objects())
+    world.forget_requests()
+    assert world.call().status == 200
+    world.check_right()
+    again = {request.name.removeprefix(FOLDER) for request in world.stack.storage.requests.of("upload.put")}
+    assert again == set(shards()) - done
+
+
+def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
+    """SIGTERM: what is under way ends well within the platform's ten seconds, and a later run finds it right."""
+    world.issue(shards())
+    victim = world.start()
+    hold = world.stack.faults.add("upload.put", "hold", after_bytes=1_000_000)
+    running = world.call_in_background(victim)
+    hold.wait_until_reached()
+    os.kill(victim.pid, signal.SIGTERM)
+    hold.release()
+    assert running.result().status == 200
+    world.check_right()
+    assert world.call().json()["exports"][0]["status"] == "unchanged"  # type: ignore[index]
+
+
+def _ignoring_errors(world: World, victim: FunctionProcess) -> None:
+    try:
+        world.call(function=victim)
+    except OSError:
+        return
+
+
+def _is_settled(world: World) -> bool:
+    """Everything but the file that is held has landed, or nothing can."""
+    before = set(world.objects())
+    time.sleep(0.15)
+    return before == set(world.objects())
+
+
+def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
+    """Each says 503 `deadline` and moves on; no file is copied twice."""
+    files = shards(16, size=400_000)
+    world.issue(files)
+    world.stack.faults.add("link.get", "throttle", bytes_per_s=800_000, times=None)
+    hurried = world.start(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="4")
+    counts = [0]
+    while (answer := world.call(function=hurried)).status != 200:
+        assert (answer.status, slug(answer)) == (503, "deadline")
+        assert int(answer.headers["Retry-After"]) > 0
+        [export] = answer.json()["exports"]  # type: ignore[misc]
+        assert (export["status"], export["error"]["type"]) == ("incomplete", "deadline")
+        assert world.manifest() is None
+        counts.append(len(world.objects()))
+        assert counts[-1] > counts[-2]
+    world.check_right()
+    assert len(counts) > 2
+    assert sorted(world.full_reads()) == sorted(f"local-analytics-id/{name}" for name in files)
+
+
+def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
+    """The periods that were not reached are told as incomplete."""
+    hurried = world.start(DEADLINE_SECONDS="0.001")
+    answer = world.call({"aggregation": "granular", "frequency": "daily", "last": 3}, hurried)
+    assert (answer.status, slug(answer)) == (503, "deadline")
+    assert [export["status"] for export in answer.json()["exports"]] == ["incomplete"] * 3  # type: ignore[index,union-attr]
+    assert world.stack.exports.requests.count("export.list") == 0
+
+
+def test_a_manifest_is_put_back_when_nothing_came_of_the_change(world: World) -> None:
+    """A manifest is taken away before the first change; if that change fails, the period is as complete as before."""
+    world.issue(shards(2, mark="old"))
+    assert world.call().status == 200
+    before = json.dumps(world.manifest()["objects"])  # type: ignore[index]
+    world.issue(shards(2, mark="new"))
+    world.stack.faults.add("link.get", "wrong_bytes", after_bytes=500_000, times=None)
+    assert slug(world.call()) == "integrity"
+    assert json.dumps(world.manifest()["objects"]) == before  # type: ignore[index]

@@ -1,0 +1,293 @@
+"""What can go wrong between a link and its object. Each row: what happens -> how the run ends."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.situations.world import MANIFEST, PREFIX, World, crc32c, shards, slug
+
+pytestmark = pytest.mark.usefixtures("ours_only")
+
+SOME = 1_000_000
+RESET = {"where": "link.get", "kind": "reset", "after_bytes": SOME}
+NO_HASH = {"where": "link.get", "kind": "drop_headers", "headers": {"x-goog-hash": ""}, "times": None}
+NO_LENGTH = {
+    "where": "link.get",
+    "kind": "drop_headers",
+    "headers": {"content-length": "", "x-goog-stored-content-length": ""},
+    "times": None,
+}
+
+
+@dataclass
+class Situation:
+    """Faults set before the call; `slug` is the problem's type, None where the run must heal by itself."""
+
+    name: str
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    slug: str | None = None
+
+
+def source(name: str, slug: str | None = None, **fault: Any) -> Situation:
+    return Situation(name, [{"where": "link.get"} | fault], slug)
+
+
+def bucket(name: str, where: str, slug: str | None = None, **fault: Any) -> Situation:
+    return Situation(name, [{"where": where} | fault], slug)
+
+
+SOURCE = [
+    source("the source resets connections in the middle of the body", kind="reset", after_bytes=SOME, times=5),
+    source("the source resets connections before it answers", kind="reset", times=5),
+    source("the source closes connections cleanly but early", kind="close", after_bytes=SOME, times=5),
+    source("the source stalls without closing", kind="stall", after_bytes=SOME, seconds=5, times=2),
+    source("the source stalls before it answers", kind="stall", seconds=5, times=2),
+    source("the source answers 500", kind="status", status=500, times=3),
+    source("the source answers 503", kind="status", status=503, times=3),
+    source("the source answers 429 with Retry-After", kind="status", status=429, headers={"Retry-After": "1"}),
+    source("the source answers 503 with an HTTP date in Retry-After", kind="status", status=503,
+           headers={"Retry-After": "Fri, 01 Apr 2022 00:00:00 GMT"}),
+    source("the source is down", "upstream-unavailable", kind="status", status=503, times=None),
+    source("the source asks to wait for an hour", "upstream-unavailable", kind="status", status=429,
+           headers={"Retry-After": "3600"}, times=None),
+    Situation("the source ignores Range", [RESET, {"where": "link.get", "kind": "ignore_range", "times": None}]),
+    Situation("the source answers 206 from the wrong byte", [RESET, {"where": "link.get", "kind": "wrong_start"}]),
+    Situation("the source always answers 206 from the wrong byte",
+              [RESET, {"where": "link.get", "kind": "wrong_start", "times": None}]),
+    Situation("the source answers 206 from an earlier byte",
+              [RESET, {"where": "link.get", "kind": "wrong_start", "shift": -7, "times": None}]),
+    Situation("the source tells no checksum", [NO_HASH]),
+    Situation("the source tells no checksum and breaks off", [RESET, NO_HASH]),
+    Situation("the source tells no length", [NO_LENGTH]),
+    Situation("the source tells no length and closes early once",
+              [{"where": "link.get", "kind": "close", "after_bytes": SOME, "times": 1}, NO_LENGTH]),
+    Situation("the source tells neither checksum nor length", [NO_HASH, NO_LENGTH], "integrity"),
+    source("the source tells a wrong checksum once", kind="wrong_hash"),
+    source("the source tells a wrong checksum always", "integrity", kind="wrong_hash", times=None),
+    source("the source sends a wrong byte once", kind="wrong_bytes", after_bytes=SOME),
+    source("the source sends a wrong byte always", "integrity", kind="wrong_bytes", after_bytes=SOME, times=None),
+    source("the source announces too many bytes once", kind="wrong_length", shift=9),
+    source("the source announces too few bytes once", kind="wrong_length", shift=-9),
+    source("the source packs the body on the way", "integrity", kind="set_headers",
+           headers={"Content-Encoding": "gzip"}, times=None),
+    source("the source redirects", "link-refused", kind="redirect",
+           headers={"Location": "http://127.0.0.1:9/elsewhere"}, times=None),
+    source("a link is refused once", kind="status", status=403),
+    source("a link is refused always", "export-service-error", kind="status", status=403, times=None),
+    source("a link is not found always", "export-service-error", kind="status", status=404, times=None),
+    source("a link answers 400 without a reason", "export-service-error", kind="status", status=400,
+           body="<Error><Code>InvalidArgument</Code></Error>", times=None),
+    source("a link has expired once", kind="status", status=400, body="<Error><Code>ExpiredToken</Code></Error>"),
+    source("every link has always expired", "upstream-unavailable", kind="status", status=400,
+           body="<Error><Code>ExpiredToken</Code></Error>", times=None),
+]  # fmt: skip
+
+CLOUD_STORAGE = [
+    bucket("an upload is reset and nothing was kept", "upload.put", kind="reset", after_bytes=SOME, keep_bytes=0, times=3),
+    bucket("an upload is reset and some was kept", "upload.put", kind="reset", after_bytes=2 * SOME, keep_bytes=SOME,
+           times=3),
+    bucket("an upload is reset and all that came was kept", "upload.put", kind="reset", after_bytes=SOME, times=3),
+    bucket("an upload keeps only a part and says so", "upload.put", kind="keep", keep_bytes=SOME, times=3),
+    bucket("an upload stalls", "upload.put", kind="stall", after_bytes=SOME, seconds=5, times=2),
+    bucket("an upload gets 503", "upload.put", kind="status", status=503, times=3),
+    bucket("an upload gets 429 with Retry-After", "upload.put", kind="status", status=429, headers={"Retry-After": "1"}),
+    bucket("uploads always get 503", "upload.put", "upstream-unavailable", kind="status", status=503, times=None),
+    bucket("the status of an upload is not to be had at first", "upload.*", kind="status", status=503, skip=3, times=4),
+    bucket("a session is lost with 404", "upload.put", kind="lose_session", status=404, times=2),
+    bucket("a session is lost with 410", "upload.put", kind="lose_session", status=410, times=2),
+    Situation("a session is lost after a reset", [
+        {"where": "upload.put", "kind": "reset", "after_bytes": SOME},
+        {"where": "upload.status", "kind": "lose_session", "status": 404},
+    ]),
+    bucket("an upload is committed and the answer is lost", "upload.put", kind="lose_answer", times=3),
+    Situation("an upload is committed, the answer is lost, and then the session", [
+        {"where": "upload.put", "kind": "lose_answer"},
+        {"where": "upload.status", "kind": "lose_session", "status": 410},
+    ]),
+    bucket("sessions cannot be started at first", "upload.start", kind="status", status=503, times=3),
+    bucket("the answer to the start of a session is lost", "upload.start", kind="lose_answer", times=2),
+    bucket("sessions can never be started", "upload.start", "upstream-unavailable", kind="status", status=503, times=None),
+    bucket("listing the bucket fails at first", "object.list", kind="status", status=503, times=3),
+    bucket("listing the bucket always fails", "object.list", "upstream-unavailable", kind="status", status=500, times=None),
+    bucket("the manifest is refused at first", "object.insert", kind="status", status=503, times=3),
+    bucket("the connection breaks at the manifest", "object.insert", kind="reset", times=3),
+    bucket("the manifest is written and the answer is lost", "object.insert", kind="lose_answer"),
+    bucket("Cloud Storage is down at the manifest", "object.insert", "upstream-unavailable", kind="status", status=503,
+           times=None),
+    bucket("Cloud Storage refuses what was declared", "upload.put", "integrity", kind="status", status=400, times=None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("situation", SOURCE + CLOUD_STORAGE, ids=lambda situation: situation.name)
+def test_the_bucket_is_right_afterwards_when(situation: Situation, world: World) -> None:
+    """Either the run heals by itself, or it says what is wrong and a later run makes it right."""
+    world.issue(shards())
+    for fault in situation.faults:
+        world.stack.faults.add(**fault)
+    answer = world.call()
+    assert world.stack.faults.fired
+    if situation.slug is None:
+        assert (answer.status, answer.json().get("detail")) == (200, None)
+    else:
+        assert slug(answer) == situation.slug
+        assert answer.status == (503 if situation.slug == "upstream-unavailable" else 502)
+        assert ("Retry-After" in answer.headers) == (answer.status == 503)
+        assert world.manifest() is None
+        world.stack.faults.clear()
+        assert world.call().status == 200
+    world.check_right()
+
+
+@pytest.mark.parametrize("situation", SOURCE, ids=lambda situation: situation.name)
+def test_the_last_good_content_stays_when_a_new_issue_fails_because(situation: Situation, world: World) -> None:
+    """A file is replaced by a whole one or not at all; while none is replaced, the manifest stays too."""
+    world.issue(shards(mark="old"))
+    assert world.call().status == 200
+    before = world.objects()
+    world.issue(shards(mark="new"))
+    for fault in situation.faults:
+        world.stack.faults.add(**fault)
+    answer = world.call()
+    if situation.slug is None:
+        assert answer.status == 200
+        world.check_right()
+    else:
+        assert answer.status >= 500
+        assert world.objects() == before
+        world.check_manifest()
+
+
+def test_a_later_retry_after_is_passed_on(world: World) -> None:
+    """What a service asks for beyond our patience is what our caller is asked for."""
+    world.issue(shards(1))
+    world.stack.faults.add("link.get", "status", status=429, headers={"Retry-After": "3600"}, times=None)
+    assert world.call().headers["Retry-After"] == "3600"
+
+
+def test_the_listing_is_asked_for_once_when_all_links_have_expired(world: World) -> None:
+    """Links that expire while others wait are renewed together, and copies go on where they were."""
+    world.issue(shards(12, size=600_000))
+    hold = world.stack.faults.add("link.get", "hold", after_bytes=300_000, times=4)
+    running = world.call_in_background()
+    hold.wait_until_reached()
+    while world.requests("link.get") < 4:
+        pass
+    world.stack.storage.links.expire_all()
+    world.stack.faults.add("link.get", "reset", after_bytes=300_000, times=4)
+    hold.release()
+    assert running.result().status == 200
+    world.check_right()
+    assert world.stack.exports.requests.count("export.list") == 2
+
+
+def test_a_copy_goes_on_with_a_renewed_link_where_it_was(world: World) -> None:
+    """An expired link in the middle of a file costs the rest of the file, not all of it."""
+    world.issue(shards(1))
+    world.stack.faults.add("link.get", "reset", after_bytes=2 * SOME, call=None)
+    world.stack.faults.add("link.get", "status", status=400, body="<Code>ExpiredToken</Code>", skip=1)
+    assert world.call().status == 200
+    world.check_right()
+    assert [each.range.split("=")[0] for each in world.stack.storage.requests.of("link.get")] == ["", "bytes", "bytes"]
+    assert world.requests("upload.start") == 1
+
+
+def test_a_renewed_listing_without_the_file_is_compared_anew(world: World) -> None:
+    """The export was issued anew with fewer files while links expired: what is gone is not copied."""
+    world.issue(shards(3))
+    world.stack.faults.add(
+        "link.get",
+        "call",
+        name="000000000002",
+        call=lambda _request: world.issue(shards(2)) or world.stack.storage.links.expire_all(),
+    )
+    assert world.call().status == 200
+    world.check_right(shards(2))
+
+
+def test_a_file_replaced_between_two_requests_is_started_again(world: World) -> None:
+    """The first half of one version is never joined to the second half of another."""
+    world.issue(shards(1, mark="first"))
+    world.stack.faults.add("link.get", "call", skip=1, call=lambda _request: world.issue(shards(1, mark="later")))
+    world.stack.faults.add("link.get", "reset", after_bytes=SOME)
+    assert world.call().status == 200
+    world.check_right(shards(1, mark="later"))
+
+
+def test_a_file_that_changes_all_the_time_fails_clearly(world: World) -> None:
+    """Nothing half is kept of it."""
+    versions = iter(range(10_000))
+    world.stack.faults.add(
+        "link.get", "call", times=None, call=lambda _r: world.issue(shards(1, mark=f"v{next(versions)}-"))
+    )
+    world.stack.faults.add("link.get", "reset", after_bytes=SOME, times=None)
+    world.issue(shards(1))
+    answer = world.call()
+    assert (answer.status, slug(answer)) == (503, "upstream-unavailable")
+    assert world.objects() == {}
+
+
+def test_a_source_that_gives_a_little_each_time_is_followed_to_the_end(world: World) -> None:
+    """Progress renews the patience: more interruptions than tries are allowed, as long as it moves on."""
+    world.issue(shards(1, size=6 * SOME))
+    world.stack.faults.add("link.get", "reset", after_bytes=300_000, times=None)
+    assert world.call().status == 200
+    world.check_right()
+    assert world.stack.faults.fired["link.get reset"] > 15
+
+
+def test_gzip_is_kept_as_it_is_stored(world: World) -> None:
+    """The packed bytes, the encoding and the type are the source's; columns are read through the packing."""
+    import gzip  # noqa: PLC0415
+
+    packed = gzip.compress(b"settings_id,action,consent\n" + b"x,0,1\n" * 200_000, compresslevel=0)
+    world.issue({f"{PREFIX}-000000000000.csv": packed}, content_encoding="gzip", content_type="text/csv; charset=utf-8")
+    world.stack.faults.add("link.get", "reset", after_bytes=SOME)
+    assert world.call().status == 200
+    world.check_right({f"{PREFIX}-000000000000.csv": packed})
+    [blob] = world.stack.client().list_blobs(world.stack.bucket, prefix="granular/")
+    assert (blob.content_encoding, blob.content_type) == ("gzip", "text/csv; charset=utf-8")
+    assert world.manifest()["columns"] == ["settings_id", "action", "consent"]  # type: ignore[index]
+
+
+def test_somebody_else_writes_a_file_while_it_is_uploaded(world: World) -> None:
+    """412 at the end of an upload: the period is compared anew and ends as the source has it."""
+    world.issue(shards())
+    world.whole.add(crc32c(b"a,b\n1,2\n"))
+    world.stack.faults.add("upload.finish", "overwrite", body=b"a,b\n1,2\n", times=2)
+    answer = world.call()
+    assert (answer.status, answer.json()["exports"][0]["status"]) == (200, "copied")  # type: ignore[index]
+    world.check_right()
+
+
+def test_somebody_else_writes_a_file_before_its_upload_starts(world: World) -> None:
+    """412 at the start of an upload."""
+    world.issue(shards())
+    world.whole.add(crc32c(b"a,b\n1,2\n"))
+    world.stack.faults.add("upload.start", "overwrite", body=b"a,b\n1,2\n", times=2)
+    assert world.call().status == 200
+    world.check_right()
+
+
+def test_another_run_writes_the_manifest_first(world: World) -> None:
+    """412 at the manifest: it is compared anew, and a manifest that fits is left alone."""
+    world.issue(shards())
+    other = world.start()
+    hold = world.stack.faults.add("object.insert", "hold", name=MANIFEST)
+    running = world.call_in_background()
+    hold.wait_until_reached()
+    assert world.call(function=other).status == 200
+    written = world.stack.storage.objects(world.stack.bucket)[MANIFEST].generation
+    hold.release()
+    assert running.result().status == 200
+    assert world.stack.storage.objects(world.stack.bucket)[MANIFEST].generation == written
+    world.check_right()
+
+
+def test_a_source_that_is_down_does_not_cost_the_patience_of_every_file(world: World) -> None:
+    """After as many failures in a row as run at once, the rest is not tried."""
+    world.issue(shards(40, size=1000))
+    world.stack.faults.add("link.get", "status", status=503, times=None)
+    answer = world.call()
+    assert (answer.status, slug(answer)) == (503, "upstream-unavailable")
+    assert answer.seconds < 25

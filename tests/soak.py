@@ -1,0 +1,153 @@
+"""Draws situations at random and compares the bucket with the source after each: `make soak`.
+
+    python -m tests.soak [--runs 200] [--seconds 300] [--seed N]
+
+Each run may issue new content, set faults at random places, start a second run beside the first, or kill the function
+in the middle; then the faults end, and calls follow until one answers 200. Ends with a table; exit 1 if anything was
+wrong. The same seed draws the same situations (what they meet depends on timing).
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import requests
+
+from tests.situations.world import FOLDER, PREFIX, World, crc32c, csv, open_world
+
+STRANGER = b"a,b\n1,2\n"
+"""What somebody else writes into the bucket."""
+MIDDLE = {"after_bytes": 300_000}
+FAULTS: list[dict[str, Any]] = [
+    *({"where": "link.get", "kind": kind} | MIDDLE for kind in ("reset", "close", "wrong_bytes")),
+    {"where": "link.get", "kind": "stall", "seconds": 3} | MIDDLE,
+    *({"where": "link.get", "kind": kind} for kind in ("ignore_range", "wrong_start", "wrong_hash", "wrong_length")),
+    *({"where": "link.get", "kind": "status", "status": status} for status in (403, 429, 500, 503)),
+    {"where": "link.get", "kind": "status", "status": 400, "body": "<Code>ExpiredToken</Code>"},
+    {"where": "link.get", "kind": "drop_headers", "headers": {"x-goog-hash": ""}},
+    {"where": "upload.put", "kind": "reset", "keep_bytes": 0} | MIDDLE,
+    {"where": "upload.put", "kind": "reset"} | MIDDLE,
+    {"where": "upload.put", "kind": "keep", "keep_bytes": 270_000},
+    *({"where": "upload.put", "kind": kind} for kind in ("lose_answer", "lose_session")),
+    *({"where": where, "kind": "status", "status": 503} for where in ("upload.*", "object.*", "export.list")),
+    *({"where": where, "kind": "lose_answer"} for where in ("upload.start", "object.insert", "object.delete")),
+    {"where": "upload.finish", "kind": "overwrite", "body": STRANGER},
+    {"where": "export.list", "kind": "reset", "after_bytes": 30},
+    {"where": "export.list", "kind": "status", "status": 401},
+]
+
+
+class Soak:
+    """Counts what happened."""
+
+    def __init__(self, world: World, draw: random.Random) -> None:
+        self.world = world
+        self.draw = draw
+        self.runs = self.calls = self.compared = self.bytes = self.kills = self.pairs = self.wrong = 0
+        self.answers: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """One situation, from the issue to the comparison."""
+        self.runs += 1
+        draw, world = self.draw, self.world
+        if self.runs == 1 or draw.random() < 0.7:
+            count = draw.randint(1, 8)
+            world.issue(
+                {
+                    f"{PREFIX}-{number:012d}.csv": csv(
+                        f"{draw.randint(0, 3)}", draw.choice([0, 1, 9_000, 700_000, 2_000_000])
+                    )
+                    for number in range(count)
+                }
+            )
+        for _ in range(draw.randint(0, 4)):
+            world.whole.add(crc32c(STRANGER))
+            world.stack.faults.add(**draw.choice(FAULTS), skip=draw.randint(0, 3), times=draw.randint(1, 3))
+        first = world.pool.submit(self._call)
+        if draw.random() < 0.3:
+            self.pairs += 1
+            second = world.pool.submit(self._call)
+            second.result()
+        elif draw.random() < 0.2:
+            self.kills += 1
+            time.sleep(draw.uniform(0, 0.4))
+            world.function.kill()
+            world.function.stop()
+            first.result()
+            world.function = world.start()
+        first.result()
+        world.stack.faults.clear()
+        self._settle()
+
+    def _call(self) -> int:
+        with suppress(requests.RequestException):
+            answer = self.world.call()
+            self.calls += 1
+            self.answers[str(answer.json().get("type", "200"))] += 1
+            return answer.status
+        self.answers["killed"] += 1
+        return 0
+
+    def _settle(self) -> None:
+        world = self.world
+        for _ in range(5):
+            if self._call() == 200:
+                break
+        else:
+            self._note("five calls without a fault did not end with 200")
+        try:
+            world.check_right()
+        except AssertionError as error:
+            self._note(f"the bucket differs: {error}"[:500])
+        self.compared += len(world.objects())
+        self.bytes += sum(map(len, world.objects(FOLDER).values()))
+        for violation in world.violations:
+            self._note(violation)
+        world.violations.clear()
+
+    def _note(self, what: str) -> None:
+        self.wrong += 1
+        print(f"run {self.runs}: {what}")
+
+    def table(self) -> str:
+        """What it all came to."""
+        fired = sorted(self.world.stack.faults.fired.items())
+        rows = [
+            ("runs", self.runs),
+            ("calls", self.calls),
+            ("two runs at once", self.pairs),
+            ("killed", self.kills),
+            *((f"answer {kind}", count) for kind, count in sorted(self.answers.items())),
+            *((f"fault {kind}", count) for kind, count in fired),
+            ("faults injected", sum(count for _, count in fired)),
+            ("bytes compared", self.bytes),
+            ("objects compared", self.compared),
+            ("wrong", self.wrong),
+        ]
+        return "\n".join(f"{name:32} {count:>14,}" for name, count in rows)
+
+
+def main() -> int:
+    """Run until the runs or the time are used up."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--runs", type=int, default=200)
+    arguments.add_argument("--seconds", type=float, default=300)
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    given = arguments.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    until = time.monotonic() + given.seconds
+    with open_world() as world:
+        world.reset()
+        soak = Soak(world, random.Random(given.seed))
+        while soak.runs < given.runs and time.monotonic() < until:
+            soak.run()
+        print(soak.table())
+    return 1 if soak.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""A manifest is one line of JSON, and reads back as what was written."""
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics_export.manifest import Manifest, StoredObject
+from analytics_export.periods import Aggregation, Frequency, Period
+
+MANIFEST = Manifest(
+    aggregation=Aggregation.GRANULAR,
+    period=Period(Frequency.MONTHLY, date(2022, 4, 1), date(2022, 4, 30)),
+    analytics_id="some-analytics-id",
+    completed_at=datetime(2022, 5, 1, 8, 31, 7, 999, tzinfo=UTC),
+    columns=("event_time", "consent"),
+    objects=(StoredObject("granular/x.csv", 5, "yZRlqg==", "17"), StoredObject("granular/y.csv", 7, "AAAAAA==", "18")),
+)
+
+
+def test_a_manifest_has_exactly_these_fields() -> None:
+    assert json.loads(MANIFEST.to_json()) == {
+        "aggregation": "granular",
+        "frequency": "monthly",
+        "start_date": "2022-04-01",
+        "end_date": "2022-04-30",
+        "file_prefix": "granular-2022-04-01-2022-04-30",
+        "analytics_id": "some-analytics-id",
+        "completed_at": "2022-05-01T08:31:07Z",
+        "bytes": 12,
+        "columns": ["event_time", "consent"],
+        "objects": [
+            {"name": "granular/x.csv", "size": 5, "crc32c": "yZRlqg==", "generation": "17"},
+            {"name": "granular/y.csv", "size": 7, "crc32c": "AAAAAA==", "generation": "18"},
+        ],
+    }
+
+
+stored = st.builds(StoredObject, st.text(), st.integers(0, 10**15), st.text(), st.text())
+manifests = st.builds(
+    Manifest,
+    aggregation=st.sampled_from(Aggregation),
+    period=st.builds(Period.holding, st.sampled_from(Frequency), st.dates(date(1, 2, 1), date(9999, 12, 1))),
+    analytics_id=st.text(),
+    completed_at=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001 - a bound
+    columns=st.lists(st.text()).map(tuple),
+    objects=st.lists(stored).map(tuple),
+)
+
+
+@given(manifests)
+def test_a_manifest_is_one_line_and_reads_back_as_it_was(manifest: Manifest) -> None:
+    line = manifest.to_json()
+    assert line.endswith("\n")
+    assert line.count("\n") == 1
+    assert Manifest.from_json(line.encode()) == manifest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[]",
+        b"17",
+        b"\xff",
+        b"[" * 100_000,
+        MANIFEST.to_json().encode()[:-5],
+        MANIFEST.to_json().replace("monthly", "hourly").encode(),
+        MANIFEST.to_json().replace("2022-04-30", "2022-04-31").encode(),
+        MANIFEST.to_json().replace('"size": 5, ', "").encode(),
+        MANIFEST.to_json().replace('"size": 5', '"length": 5').encode(),
+        MANIFEST.to_json().replace('["event_time", "consent"]', "null").encode(),
+    ],
+)
+def test_anything_else_is_no_manifest(text: bytes) -> None:
+    assert Manifest.from_json(text) is None

@@ -1,0 +1,99 @@
+"""A long copy says how far it is at least every 30 s, without a test that waits for it."""
+
+import json
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from analytics_export.crew import TICK_S
+from analytics_export.head import SourceFile
+from analytics_export.logs import Log
+from analytics_export.retries import Clock, Deadline
+from analytics_export.source import Source, SourceStream
+from analytics_export.transfer import PROGRESS_EVERY_S, Transfer
+
+if TYPE_CHECKING:
+    from analytics_export.export_service import Listing
+    from analytics_export.landing import Landing
+
+SIZE_BYTES = 10_000_000_000
+
+
+class HalfWay:
+    """A stream that moves as the test says."""
+
+    file = SourceFile(SIZE_BYTES, "yZRlqg==", None, None, None)
+    position = 0
+
+
+class LongCopy:
+    """A transfer in the middle of its copy, on a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.stream = HalfWay()
+        deadline = Deadline(1740, Clock(monotonic=lambda: self.now_s))
+        self.transfer = Transfer(
+            listing=cast("Listing", None),
+            file_name="a.csv",
+            object_name="granular/a.csv",
+            held=None,
+            source=Source(cast("object", None), deadline, 60),  # type: ignore[arg-type] # nothing is asked
+            landing=cast("Landing", None),
+            before_visible=lambda: None,
+            log=Log(),
+        )
+
+    def begin(self) -> None:
+        self.transfer._stream = cast("SourceStream", self.stream)  # noqa: SLF001 - as in the middle of `run`
+
+    def watched_for(self, seconds: int) -> None:
+        """Let time pass as the crew does: it looks once in `TICK_S`."""
+        for _ in range(int(seconds / TICK_S)):
+            self.now_s += TICK_S
+            self.stream.position += 1_000_000
+            self.transfer.say_progress()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_long_copy_says_how_far_it_is_at_least_every_30_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    copy = LongCopy()
+    copy.begin()
+    copy.watched_for(300)
+    said = lines(capsys)
+    times_s = [0.0, *(float(str(line["seconds"])) for line in said), 300.0]
+    assert max(later - earlier for earlier, later in pairwise(times_s)) <= 30
+    assert len(said) <= 300 / PROGRESS_EVERY_S
+
+
+def test_a_progress_line_names_the_object_and_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    copy = LongCopy()
+    copy.begin()
+    copy.watched_for(20)
+    assert lines(capsys) == [
+        {
+            "severity": "INFO",
+            "message": "copy_progress",
+            "object": "granular/a.csv",
+            "copied_bytes": 20_000_000,
+            "size_bytes": SIZE_BYTES,
+            "seconds": 20.0,
+        }
+    ]
+
+
+def test_a_short_copy_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    copy = LongCopy()
+    copy.begin()
+    copy.watched_for(15)
+    assert lines(capsys) == []
+
+
+def test_a_copy_that_waits_for_its_first_byte_has_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    copy = LongCopy()
+    copy.watched_for(60)
+    assert lines(capsys) == []

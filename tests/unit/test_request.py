@@ -1,0 +1,328 @@
+"""What the caller may ask for, field by field, and what is said about everything else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from analytics_export.errors import InvalidRequest, PeriodNotFinished
+from analytics_export.request import FIELDS, MAX_BODY_BYTES, ExportRequest, parse
+
+NOW = datetime(2022, 4, 20, 9, 0, tzinfo=UTC)  # a Wednesday
+DAILY = {"aggregation": "granular", "frequency": "daily"}
+
+
+def asked(
+    fields: Mapping[str, object] | bytes = b"",
+    *,
+    query: Mapping[str, Sequence[str]] | None = None,
+    schedule_time: str | None = None,
+    now: datetime = NOW,
+) -> ExportRequest:
+    body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+    return parse(body=body, query=query or {}, schedule_time=schedule_time, clock=lambda: now)
+
+
+def starts(request: ExportRequest) -> list[str]:
+    return [str(period.start) for period in request.periods]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "skips"),
+    [
+        pytest.param({}, ["2022-04-19"], False, id="nothing: the last finished period"),
+        pytest.param({"refresh": True}, ["2022-04-19"], False, id="refresh changes nothing for one period"),
+        pytest.param({"date": "2022-04-01"}, ["2022-04-01"], False, id="date"),
+        pytest.param({"frequency": "weekly", "date": "2022-04-06"}, ["2022-04-04"], False, id="date within a week"),
+        pytest.param({"frequency": "monthly", "date": "2022-03-31"}, ["2022-03-01"], False, id="date within a month"),
+        pytest.param(
+            {"from": "2022-03-31", "to": "2022-04-02"},
+            ["2022-03-31", "2022-04-01", "2022-04-02"],
+            True,
+            id="a span, oldest first",
+        ),
+        pytest.param({"from": "2022-04-01", "to": "2022-04-01"}, ["2022-04-01"], True, id="a span of one day"),
+        pytest.param(
+            {"frequency": "weekly", "from": "2022-04-03", "to": "2022-04-04"},
+            ["2022-03-28", "2022-04-04"],
+            True,
+            id="a span takes in every week that it touches",
+        ),
+        pytest.param(
+            {"frequency": "monthly", "from": "2022-02-28", "to": "2022-12-31"},
+            ["2022-02-01", "2022-03-01"],
+            True,
+            id="a span leaves out what is not finished",
+        ),
+        pytest.param({"from": "2022-04-20", "to": "2022-04-25"}, [], True, id="nothing of the span is finished"),
+        pytest.param({"last": 3}, ["2022-04-17", "2022-04-18", "2022-04-19"], True, id="last, oldest first"),
+        pytest.param({"last": 1}, ["2022-04-19"], True, id="last 1 skips what is complete, other than nothing"),
+        pytest.param({"last": 2, "refresh": True}, ["2022-04-18", "2022-04-19"], False, id="last with refresh"),
+        pytest.param({"last": 2, "refresh": False}, ["2022-04-18", "2022-04-19"], True, id="last without refresh"),
+    ],
+)
+def test_these_periods_are_meant(fields: dict[str, object], expected: list[str], skips: bool) -> None:  # noqa: FBT001 - a table
+    request = asked(DAILY | fields)
+    assert starts(request) == expected
+    assert request.skip_complete is skips
+
+
+@pytest.mark.parametrize(
+    ("fields", "names", "accepts"),
+    [
+        pytest.param({"aggregation": None}, "aggregation", '"interaction" or "granular"', id="aggregation null"),
+        pytest.param({"aggregation": "both"}, "aggregation", '"interaction" or "granular"', id="aggregation unknown"),
+        pytest.param({"aggregation": "Granular"}, "aggregation", '"interaction"', id="aggregation in capitals"),
+        pytest.param({"aggregation": ["granular"]}, "aggregation", '"interaction"', id="aggregation in a list"),
+        pytest.param({"aggregation": {}}, "aggregation", '"interaction"', id="aggregation an object"),
+        pytest.param({"frequency": "hourly"}, "frequency", '"daily" or "weekly" or "monthly"', id="frequency unknown"),
+        pytest.param({"frequency": 1}, "frequency", '"daily"', id="frequency a number"),
+        pytest.param({"date": "2022-4-1"}, "date", "YYYY-MM-DD", id="date without zeros"),
+        pytest.param({"date": "20220401"}, "date", "YYYY-MM-DD", id="date without dashes"),
+        pytest.param({"date": "2022-W14-5"}, "date", "YYYY-MM-DD", id="date by week"),
+        pytest.param({"date": "2022-02-29"}, "date", "YYYY-MM-DD", id="no such day"),
+        pytest.param({"date": "2022-04-01T00:00:00Z"}, "date", "YYYY-MM-DD", id="date with a time"),
+        pytest.param({"date": " 2022-04-01"}, "date", "YYYY-MM-DD", id="date with a space"),
+        pytest.param({"date": "２０２２-04-01"}, "date", "YYYY-MM-DD", id="date in other digits"),  # noqa: RUF001 - the case
+        pytest.param({"date": "2022-04-01\n"}, "date", "YYYY-MM-DD", id="date with a line end"),
+        pytest.param({"date": 20220401}, "date", "YYYY-MM-DD", id="date a number"),
+        pytest.param({"date": None}, "date", "YYYY-MM-DD", id="date null"),
+        pytest.param({"from": "x", "to": "2022-04-01"}, "from", "YYYY-MM-DD", id="from"),
+        pytest.param({"from": "2022-04-01", "to": "x"}, "to", "YYYY-MM-DD", id="to"),
+        pytest.param({"from": "2022-04-02", "to": "2022-04-01"}, "from", "not be after `to`", id="span backwards"),
+        pytest.param({"from": "2022-04-02"}, "from", "`from` together with `to`", id="from alone"),
+        pytest.param({"to": "2022-04-02"}, "to", "`from` together with `to`", id="to alone"),
+        pytest.param({"date": "2022-04-01", "last": 1}, "date, last", "`last`", id="date and last"),
+        pytest.param(
+            {"date": "2022-04-01", "from": "2022-04-01", "to": "2022-04-01"}, "date, from, to", "", id="date and span"
+        ),
+        pytest.param({"last": 1, "from": "2022-04-01", "to": "2022-04-01"}, "from, to, last", "", id="last and span"),
+        pytest.param({"last": 0}, "last", "from 1 to 400", id="last 0"),
+        pytest.param({"last": -1}, "last", "from 1 to 400", id="last negative"),
+        pytest.param({"last": 401}, "last", "from 1 to 400", id="last 401"),
+        pytest.param({"last": 10**400}, "last", "from 1 to 400", id="last huge"),
+        pytest.param({"last": 1.0}, "last", "from 1 to 400", id="last a fraction"),
+        pytest.param({"last": "3"}, "last", "from 1 to 400", id="last a string"),
+        pytest.param({"last": True}, "last", "from 1 to 400", id="last true"),
+        pytest.param({"last": None}, "last", "from 1 to 400", id="last null"),
+        pytest.param({"refresh": "true"}, "refresh", "true or false", id="refresh a string"),
+        pytest.param({"refresh": 1}, "refresh", "true or false", id="refresh a number"),
+        pytest.param({"refresh": None}, "refresh", "true or false", id="refresh null"),
+        pytest.param({"day": "2022-04-01"}, "day", "aggregation, frequency, date, from, to, last, refresh", id="day"),
+        pytest.param({"Date": "2022-04-01"}, "Date", "date, from, to", id="field in capitals"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_it_accepts(fields: dict[str, object], names: str, accepts: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        asked(DAILY | fields)
+    assert names in refused.value.detail
+    assert accepts in refused.value.detail
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["aggregation", "frequency"])
+def test_a_missing_field_is_named(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"`{name}` is missing"):
+        asked({key: value for key, value in DAILY.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"granular", id="not JSON"),
+        pytest.param(b"aggregation=granular&frequency=daily", id="a form"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b'"granular"', id="a string"),
+        pytest.param(b"1e999", id="a number beyond numbers"),
+        pytest.param(b'{"last": NaN}', id="NaN"),
+        pytest.param(b'{"last": Infinity}', id="Infinity"),
+        pytest.param(b'{"last": -Infinity}', id="-Infinity"),
+        pytest.param(b'{"refresh": true, "refresh": false}', id="a field twice"),
+        pytest.param(b'{"refresh": {"a": 1, "a": 2}}', id="a field twice, deeper"),
+        pytest.param(b"[" * 60_000, id="deep nesting, open"),
+        pytest.param(b'{"last":' * 8_000 + b"1" + b"}" * 8_000, id="deep nesting"),
+        pytest.param(b'{"last": ' + b"9" * 60_000 + b"}", id="a number of 60,000 digits"),
+        pytest.param(b" " * MAX_BODY_BYTES + b"{}", id="too long"),
+        pytest.param(b"\xff\xfe{}", id="not UTF-8"),
+        pytest.param(b"\x00", id="a zero byte"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"JSON|more than once"):
+        asked(body, query={"aggregation": ["granular"], "frequency": ["daily"]})
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "skips"),
+    [
+        pytest.param({}, ["2022-04-19"], False, id="nothing"),
+        pytest.param({"date": ["2022-04-01"]}, ["2022-04-01"], False, id="date"),
+        pytest.param({"last": ["2"]}, ["2022-04-18", "2022-04-19"], True, id="last"),
+        pytest.param({"last": ["2"], "refresh": ["true"]}, ["2022-04-18", "2022-04-19"], False, id="refresh=true"),
+        pytest.param({"last": ["1"], "refresh": ["false"]}, ["2022-04-19"], True, id="refresh=false"),
+        pytest.param({"from": ["2022-04-01"], "to": ["2022-04-01"]}, ["2022-04-01"], True, id="a span"),
+    ],
+)
+def test_the_query_takes_the_same_fields(query: dict[str, list[str]], expected: list[str], skips: bool) -> None:  # noqa: FBT001 - a table
+    request = asked(query={"aggregation": ["granular"], "frequency": ["daily"]} | query)
+    assert starts(request) == expected
+    assert request.skip_complete is skips
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "names"),
+    [
+        pytest.param({}, {"last": ["1", "2"]}, "last", id="twice in the query"),
+        pytest.param({"last": 1}, {"last": ["1"]}, "last", id="in the body and in the query"),
+        pytest.param({}, {"last": ["+1"]}, "last", id="last with a sign"),
+        pytest.param({}, {"last": ["1.0"]}, "last", id="last a fraction"),
+        pytest.param({}, {"last": ["1000000000000"]}, "last", id="last huge"),
+        pytest.param({}, {"last": [""]}, "last", id="last empty"),
+        pytest.param({}, {"refresh": ["yes"]}, "refresh", id="refresh=yes"),
+        pytest.param({}, {"refresh": ["True"]}, "refresh", id="refresh=True"),
+        pytest.param({}, {"apiKey": ["x"]}, "apiKey", id="an unknown field"),
+        pytest.param({}, {"date": [""]}, "date", id="an empty date"),
+    ],
+)
+def test_a_wrong_query_is_refused(body: dict[str, object], query: dict[str, list[str]], names: str) -> None:
+    with pytest.raises(InvalidRequest, match=f'[`"]{names}[`"]'):
+        asked(DAILY | body, query=query)
+
+
+def test_body_and_query_may_share_the_fields() -> None:
+    request = asked({"aggregation": "granular"}, query={"frequency": ["daily"], "date": ["2022-04-01"]})
+    assert starts(request) == ["2022-04-01"]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        pytest.param("2022-04-02T09:00:00Z", "2022-04-01", id="as Cloud Scheduler writes it"),
+        pytest.param("2022-04-02T09:00:00.123456Z", "2022-04-01", id="with a fraction"),
+        pytest.param("2022-04-02T00:30:00+02:00", "2022-03-31", id="with an offset"),
+        pytest.param("2022-04-02t09:00:00z", "2022-04-01", id="in small letters"),
+        pytest.param("2024-03-01T00:00:00Z", "2024-02-29", id="after a leap day"),
+    ],
+)
+def test_the_schedule_time_is_now(header: str, expected: str) -> None:
+    assert starts(asked(DAILY, schedule_time=header)) == [expected]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "yesterday",
+        "2022-04-02",
+        "2022-04-02T09:00:00",
+        "2022-13-01T00:00:00Z",
+        "2022-04-02T25:00:00Z",
+        "1648890000",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+    ],
+)
+def test_a_schedule_time_that_is_no_time_is_refused(header: str) -> None:
+    with pytest.raises(InvalidRequest, match="X-CloudScheduler-ScheduleTime"):
+        asked(DAILY, schedule_time=header)
+
+
+def test_the_clock_is_asked_only_without_a_schedule_time() -> None:
+    parse(body=json.dumps(DAILY).encode(), query={}, schedule_time="2022-04-02T09:00:00Z", clock=Mock(side_effect=[]))
+
+
+@pytest.mark.parametrize(
+    ("frequency", "day", "now", "is_finished"),
+    [
+        pytest.param("daily", "2022-04-01", "2022-04-01T23:59:59Z", False, id="a second before the day is over"),
+        pytest.param("daily", "2022-04-01", "2022-04-02T00:00:00Z", True, id="the day is over, not yet available"),
+        pytest.param("weekly", "2022-04-04", "2022-04-10T23:59:59Z", False, id="on Sunday"),
+        pytest.param("weekly", "2022-04-04", "2022-04-11T00:00:00Z", True, id="on Monday"),
+        pytest.param("monthly", "2022-02-01", "2022-02-28T12:00:00Z", False, id="on the last of the month"),
+        pytest.param("monthly", "2022-02-01", "2022-03-01T00:00:00Z", True, id="on the 1st"),
+        pytest.param("daily", "9999-12-31", "2022-03-01T00:00:00Z", False, id="the calendar's last day"),
+        pytest.param("weekly", "9999-12-31", "2022-03-01T00:00:00Z", False, id="a week beyond the calendar"),
+    ],
+)
+def test_a_date_in_an_unfinished_period_is_refused(frequency: str, day: str, now: str, is_finished: bool) -> None:  # noqa: FBT001 - a table
+    fields = {"aggregation": "granular", "frequency": frequency, "date": day}
+    if is_finished:
+        assert len(asked(fields, now=datetime.fromisoformat(now)).periods) == 1
+    else:
+        with pytest.raises(PeriodNotFinished) as refused:
+            asked(fields, now=datetime.fromisoformat(now))
+        assert (refused.value.status, refused.value.type) == (400, "period-not-finished")
+
+
+@pytest.mark.parametrize(("days", "is_taken"), [(400, True), (401, False)])
+def test_a_span_holds_at_most_400_periods(days: int, is_taken: bool) -> None:  # noqa: FBT001 - a table
+    last = NOW.date() - timedelta(days=1)
+    fields = DAILY | {"from": str(last - timedelta(days=days - 1)), "to": str(last)}
+    if is_taken:
+        assert len(asked(fields).periods) == 400
+    else:
+        with pytest.raises(InvalidRequest, match="more than 400"):
+            asked(fields)
+
+
+def test_a_span_over_the_whole_calendar_is_refused_at_once() -> None:
+    with pytest.raises(InvalidRequest, match="more than 400"):
+        asked(DAILY | {"from": "0001-01-01", "to": "9999-12-31"})
+
+
+def test_last_400_is_taken() -> None:
+    assert len(asked(DAILY | {"last": 400}).periods) == 400
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+likely = st.sampled_from(
+    ["granular", "interaction", "daily", "weekly", "monthly", "2022-04-01", "9999-12-31", "0001-01-01", 1, 400, True]
+)
+bodies = st.binary(max_size=60) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=6), likely | anything).map(
+    lambda fields: json.dumps(fields).encode()
+)
+queries = st.dictionaries(
+    st.sampled_from(FIELDS) | st.text(max_size=6),
+    st.lists(likely.map(str) | st.text(max_size=12), min_size=1, max_size=2),
+    max_size=4,
+)
+headers = st.none() | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat) | st.text(max_size=30)
+
+
+@given(bodies, queries, headers)
+@example(json.dumps(DAILY | {"frequency": "monthly"}).encode(), {}, "0001-01-01T00:00:00Z")
+@example(json.dumps(DAILY | {"last": 400}).encode(), {}, "0001-01-03T00:00:00Z")
+@example(json.dumps(DAILY | {"date": "0001-01-01", "frequency": "weekly"}).encode(), {}, "9999-12-31T23:59:59Z")
+@example(b'{"aggregation": "\\ud800"}', {}, None)
+def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, Any], header: str | None) -> None:
+    """Nothing but InvalidRequest leaves the parser, and what it says can be sent."""
+    try:
+        request = asked(body, query=query, schedule_time=header)
+    except InvalidRequest as refused:
+        json.dumps({"detail": refused.detail}).encode()
+        assert len(refused.detail) < 600  # noqa: PT017 - either is right
+    else:
+        assert len(request.periods) <= 400
+        assert list(request.periods) == sorted(request.periods, key=lambda period: period.start)
+
+
+@given(st.dates(date(1, 1, 1), date(9999, 12, 31)), st.sampled_from(["daily", "weekly", "monthly"]))
+def test_any_date_means_the_period_that_holds_it_or_is_refused(day: date, frequency: str) -> None:
+    try:
+        (period,) = asked({"aggregation": "granular", "frequency": frequency, "date": str(day)}).periods
+    except PeriodNotFinished:
+        assert day + timedelta(days=31) > NOW.date() or day.year == 9999
+    except OverflowError:
+        pytest.fail("the calendar's edge is not the caller's business")
+    else:
+        assert period.start <= day <= period.end < NOW.date()

@@ -1,0 +1,70 @@
+"""One answer for several periods: the worst of what went wrong, and the whole tree with its statuses."""
+
+from itertools import permutations
+
+import pytest
+
+from analytics_export.errors import (
+    Conflict,
+    DeadlineReached,
+    ExportError,
+    ExportServiceError,
+    ExportServiceRefused,
+    IntegrityFailure,
+    InvalidRequest,
+    LinkRefused,
+    Misconfigured,
+    NotAvailableYet,
+    PeriodNotFinished,
+    TryAgainLater,
+    UpstreamUnavailable,
+    worst,
+)
+
+MISCONFIGURED = Misconfigured("x")
+INTEGRITY = IntegrityFailure("x")
+NOT_YET = NotAvailableYet("x", retry_after_s=900)
+INVALID = InvalidRequest("x")
+
+
+@pytest.mark.parametrize("errors", list(permutations([MISCONFIGURED, INTEGRITY, NOT_YET, INVALID])))
+def test_500_is_worse_than_502_than_503_than_400(errors: tuple[ExportError, ...]) -> None:
+    left = list(errors)
+    ranking = []
+    while left:
+        ranking.append(worst(left))
+        left.remove(ranking[-1])
+    assert [error.status for error in ranking] == [500, 502, 503, 400]
+
+
+def test_of_equals_the_first_counts() -> None:
+    link = LinkRefused("x")
+    assert worst([link, INTEGRITY]) is link
+    assert worst([INTEGRITY, link]) is INTEGRITY
+
+
+def test_a_conflict_counts_least_among_503() -> None:
+    assert worst([Conflict("x"), NOT_YET]) is NOT_YET
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "slug"),
+    [
+        (InvalidRequest("x"), 400, "invalid-request"),
+        (PeriodNotFinished("x"), 400, "period-not-finished"),
+        (Misconfigured("x"), 500, "misconfigured"),
+        (ExportServiceRefused("x"), 502, "export-service-refused"),
+        (ExportServiceError("x"), 502, "export-service-error"),
+        (LinkRefused("x"), 502, "link-refused"),
+        (IntegrityFailure("x"), 502, "integrity"),
+        (NotAvailableYet("x", retry_after_s=1), 503, "not-available-yet"),
+        (UpstreamUnavailable("x"), 503, "upstream-unavailable"),
+        (Conflict("x"), 503, "upstream-unavailable"),
+        (DeadlineReached("x"), 503, "deadline"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, ExportError) else None,
+)
+def test_each_error_has_the_status_and_slug_of_the_contract(error: ExportError, status: int, slug: str) -> None:
+    assert (error.status, error.type) == (status, slug)
+    assert isinstance(error, TryAgainLater) == (status == 503)
+    assert error.title
