@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from cron import fires
 from google.cloud.storage import Client
-from terraform_cli import MODULE, ROOT, outputs, resources
 
 from analytics_export import request
 from analytics_export.config import Settings
@@ -19,6 +17,8 @@ from analytics_export.errors import ExportServiceRefused, Misconfigured
 from analytics_export.landing import Landing
 from analytics_export.periods import Aggregation, Frequency, Period
 from analytics_export.retries import Clock, Deadline
+from tests.terraform.cron import fires
+from tests.terraform.terraform_cli import MODULE, ROOT, outputs, resources
 
 RUNS = ("defaults", "everything", "existing_bucket")
 YEAR = 2024

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from landed import landed
-from readme_tables import MODULE
+from tests.terraform.landed import landed
+from tests.terraform.readme_tables import MODULE
 
 
 def run(path: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def test_manifests_that_the_function_wrote_become_one_entry_an_export(tmp_path: 
     with landed(tmp_path) as bucket:
         text = "".join(path.read_text() for path in bucket.glob("manifests/**/*.json"))
     made = tables(tmp_path / "tables.json", text)
-    assert set(made) == {"granular/daily", "interaction/weekly", "interaction/monthly"}
+    assert set(made) == {"granular/daily", "granular/weekly", "interaction/daily", "interaction/monthly"}
     assert names(made["granular/daily"]) == ["settingsId", "consent", "action", "note"]
     assert made["granular/daily"]["column_match"] == "NAME"
     assert {column["type"] for entry in made.values() for column in entry["columns"]} == {"STRING"}

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from terraform_cli import EXAMPLES, MODULE, ROOT, terraform
+
+from tests.terraform.terraform_cli import EXAMPLES, MODULE, ROOT, terraform
 
 
 def test_every_file_is_formatted() -> None:

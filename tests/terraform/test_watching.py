@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from terraform_cli import resources
 
 from local.function import FunctionProcess
 from local.stack import Stack
+from tests.terraform.terraform_cli import resources
 
 RESOURCE = {
     "resource.type": "cloud_run_revision",
