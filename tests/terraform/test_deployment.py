@@ -3,8 +3,11 @@
 import base64
 import json
 import re
+import shlex
+import subprocess
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -323,9 +326,21 @@ class TestOutputs:
         for command in commands.values():
             assert command.split()[4] in jobs("everything")
 
-    def test_the_key_is_added_to_the_secret_that_the_function_reads(self) -> None:
+    def test_the_key_is_typed_in_and_reaches_the_secret_that_the_function_reads(self, tmp_path: Path) -> None:
+        """Run as the README says, with a `gcloud` that only writes down what it is given."""
+        gcloud = tmp_path / "gcloud"
+        gcloud.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat > {tmp_path}/input\n')
+        gcloud.chmod(0o755)
+        subprocess.run(
+            ["bash", "-c", f"eval {shlex.quote(outputs('defaults')['add_key_command'])}"],
+            input=r"a \key $with 'quotes'" + "\n",
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            text=True,
+            check=True,
+        )
         (secret,) = resources("defaults", "google_secret_manager_secret").values()
-        assert f"versions add {secret['secret_id']} --project my-project" in outputs("defaults")["add_key_command"]
+        assert (tmp_path / "input").read_text() == r"a \key $with 'quotes'"
+        assert (tmp_path / "arguments").read_text().split()[:4] == ["secrets", "versions", "add", secret["secret_id"]]
 
 
 def _matches(uri: str, name: str) -> bool:
