@@ -26,7 +26,7 @@ class WatchedFunction(FunctionProcess):
         super().__init__(env)
         self._seen_chars = 0
 
-    def post(self, *args: Any, **kwargs: Any) -> Answer:  # noqa: ANN401 - handed through
+    def post(self, *args: Any, **kwargs: Any) -> Answer:
         answer = super().post(*args, **kwargs)
         assert told_secrets(f"{answer.headers}\n{answer.text}") == []
         return answer

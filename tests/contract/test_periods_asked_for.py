@@ -37,9 +37,7 @@ def test_date_means_the_period_that_holds_the_day(
 
 
 def test_from_and_to_mean_every_period_that_holds_a_day_of_the_span(stack: Stack, function: WatchedFunction) -> None:
-    answer = function.post(
-        {"aggregation": "granular", "frequency": "weekly", "from": "2022-04-03", "to": "2022-04-11"}
-    )
+    answer = function.post({"aggregation": "granular", "frequency": "weekly", "from": "2022-04-03", "to": "2022-04-11"})
     assert statuses(answer) == {"2022-03-28": "copied", "2022-04-04": "copied", "2022-04-11": "copied"}
     assert len(listings(stack)) == 3
 

@@ -14,17 +14,13 @@ from tests.situations.world import (
     PREFIX,
     World,
     csv,
+    export_of,
     shards,
     slug,
     wait_for,
 )
 
 FIRST = f"{PREFIX}-000000000000.csv"
-
-
-def export_of(answer: Any) -> dict[str, Any]:
-    [export] = answer.json()["exports"]
-    return dict(export)
 
 
 # --- the export service -------------------------------------------------------------------------------------------
@@ -286,7 +282,7 @@ def test_a_file_is_carried_faithfully_that_is_or_has(odd: tuple[bytes, list[str]
     assert world.call().status == 200
     world.check_right()
     if data != ODD["bytes that are no text"][0]:
-        assert world.manifest()["columns"] == columns  # type: ignore[index]
+        assert world.manifest()["columns"] == columns
     assert export_of(world.call())["status"] == "unchanged"
 
 
@@ -295,11 +291,11 @@ def test_columns_are_those_of_the_first_file_that_has_any(world: World) -> None:
     world.issue({"1.csv": b"", "2.csv": b"a,b\n1,2\n", "3.csv": b"a,b\n"})
     answer = world.call()
     assert export_of(answer)["columns_changed"] is False
-    assert world.manifest()["columns"] == ["a", "b"]  # type: ignore[index]
+    assert world.manifest()["columns"] == ["a", "b"]
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.usefixtures("ours_only")
+@pytest.mark.ours_only
 def test_a_file_of_5_gib_is_carried_in_constant_memory(world: World) -> None:
     """The stand-in makes it up from one block; the function's memory does not grow with it."""
     size, block = 5 * 1024**3, b"a,b\n" * (1 << 20)
@@ -326,7 +322,7 @@ RIGHTS = {
 }
 
 
-@pytest.mark.usefixtures("ours_only")
+@pytest.mark.ours_only
 @pytest.mark.parametrize("right", RIGHTS.values(), ids=RIGHTS)
 def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> None:
     """500 `misconfigured` names the permission and the bucket; when it is granted, the next call makes it right."""
@@ -341,7 +337,7 @@ def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> 
     world.check_right()
 
 
-@pytest.mark.usefixtures("ours_only")
+@pytest.mark.ours_only
 def test_without_the_right_to_delete_everything_else_is_done(world: World) -> None:
     """New files are there, the stale one stays, no manifest says that the period is complete."""
     world.issue(shards(2, size=1000))

@@ -46,7 +46,7 @@ WRONG = {
         "https://*.example.org/x",
     ],
     "OBJECT_PREFIX": ["analytics", "/analytics/", "analytics//", "../", "a/./", "a/../b/", "a\n/", "x" * 500 + "/"],
-    "PARALLEL_TRANSFERS": ["0", "65", "-1", "1.5", "many", "8 8", "١", "1e1"],  # noqa: RUF001 - another digit
+    "PARALLEL_TRANSFERS": ["0", "65", "-1", "1.5", "many", "8 8", "١", "1e1"],
     "DEADLINE_SECONDS": ["0", "3601", "-1", "soon", "inf", "nan", "1e3", "0.0"],
     "STALL_SECONDS": ["0", "3601", "-1", "soon", "inf", "nan"],
     "SECRET_MANAGER_EMULATOR_HOST": ["http://127.0.0.1:1", "127.0.0.1:1/x", "a b:1"],

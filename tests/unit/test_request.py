@@ -88,7 +88,7 @@ def test_these_periods_are_meant(fields: dict[str, object], expected: list[str],
         pytest.param({"date": "2022-02-29"}, "date", "YYYY-MM-DD", id="no such day"),
         pytest.param({"date": "2022-04-01T00:00:00Z"}, "date", "YYYY-MM-DD", id="date with a time"),
         pytest.param({"date": " 2022-04-01"}, "date", "YYYY-MM-DD", id="date with a space"),
-        pytest.param({"date": "２０２２-04-01"}, "date", "YYYY-MM-DD", id="date in other digits"),  # noqa: RUF001 - the case
+        pytest.param({"date": "２０２２-04-01"}, "date", "YYYY-MM-DD", id="date in other digits"),
         pytest.param({"date": "2022-04-01\n"}, "date", "YYYY-MM-DD", id="date with a line end"),
         pytest.param({"date": 20220401}, "date", "YYYY-MM-DD", id="date a number"),
         pytest.param({"date": None}, "date", "YYYY-MM-DD", id="date null"),

@@ -1,0 +1,411 @@
+"""What stands in the bucket: names, bytes, metadata, the manifest, and nothing else."""
+
+import base64
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import google_crc32c
+import pytest
+
+from local.faults import Kind
+from local.objects import Change
+from local.stack import ANALYTICS_ID, Stack
+from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem
+from tests.bucket import Bucket
+from tests.conftest import StartFunction
+from tests.watched import WatchedFunction
+
+PERIOD = "granular/daily/start_date=2022-04-01"
+
+
+def crc32c(data: bytes) -> str:
+    return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
+
+
+def source(stack: Stack, prefix: str) -> dict[str, bytes]:
+    return {name: info.read_bytes() for name, info in stack.exports.files(prefix).items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "raw/usercentrics/"], ids=["at the top", "under OBJECT_PREFIX"])
+@pytest.mark.parametrize(
+    ("aggregation", "frequency", "day", "folder", "file_prefix"),
+    [
+        ("interaction", "daily", "2022-04-01", "start_date=2022-04-01", "interaction-2022-04-01"),
+        ("granular", "daily", "2024-02-29", "start_date=2024-02-29", "granular-2024-02-29"),
+        ("interaction", "weekly", "2021-01-03", "start_date=2020-12-28", "interaction-2020-12-28-2021-01-03"),
+        ("granular", "monthly", "2022-04-15", "start_date=2022-04-01", "granular-2022-04-01-2022-04-30"),
+    ],
+)
+def test_files_and_manifest_land_under_these_names_and_nothing_else_does(  # noqa: PLR0913, PLR0917 - a table
+    stack: Stack,
+    function_with: StartFunction,
+    bucket: Bucket,
+    aggregation: str,
+    frequency: str,
+    day: str,
+    folder: str,
+    file_prefix: str,
+    prefix: str,
+) -> None:
+    function = function_with(**({"OBJECT_PREFIX": prefix} if prefix else {}))
+    export = only(function.post({"aggregation": aggregation, "frequency": frequency, "date": day}))
+    files = {
+        f"{prefix}{aggregation}/{frequency}/{folder}/{name}": data for name, data in source(stack, file_prefix).items()
+    }
+    manifest = f"{prefix}manifests/{aggregation}/{frequency}/{folder}.json"
+    assert len(files) == 3
+    assert set(bucket.names()) == {*files, manifest}
+    assert {name: data for name, data in bucket.contents().items() if name != manifest} == files
+    assert export["manifest"] == f"gs://{stack.bucket}/{manifest}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.csv",
+        "a+b.csv",
+        "100%.csv",
+        "%41.csv",
+        "ü日本.csv",
+        "a?b#c&d=e.csv",
+        "'quoted\".csv",
+        "~a.csv",
+        "_a.csv",
+        "...",
+        "no-extension",
+        "x" * 200 + ".csv",
+    ],
+)
+def test_the_file_name_is_the_links_last_segment_decoded(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, name: str
+) -> None:
+    stack.exports.put(PREFIX, {name: b"a\n1\n"})
+    only(function.post(DAY))
+    assert bucket.contents(FOLDER) == {FOLDER + name: b"a\n1\n"}
+    assert only(function.post(DAY))["status"] == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"a", id="one byte"),
+        pytest.param(b"a,b\n", id="a header alone"),
+        pytest.param(bytes(range(256)) * 5000, id="any byte, some blocks"),
+        pytest.param(b"x" * 256 * 1024, id="exactly one block"),
+        pytest.param(b"x" * (256 * 1024 + 1), id="one block and a byte"),
+        pytest.param(b"x" * (256 * 1024 - 1), id="a byte less than one block"),
+        pytest.param(b"a,b\r\n1,2\r\n\x1a", id="line ends stay as they are"),
+    ],
+)
+def test_the_bytes_are_those_of_the_source(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, data: bytes
+) -> None:
+    stack.exports.put(PREFIX, {file(0): data})
+    export = only(function.post(DAY))
+    (blob,) = bucket.blobs(FOLDER).values()
+    assert bucket.read(FOLDER + file(0)) == data
+    assert (blob.size or 0, blob.crc32c) == (len(data), crc32c(data))
+    assert (export["objects"], export["bytes"], export["bytes_copied"]) == (1, len(data), len(data))
+    again = only(function.post(DAY))
+    assert (again["status"], again["bytes"], again["bytes_copied"]) == ("unchanged", len(data), 0)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content_encoding"),
+    [
+        ("text/csv", None),
+        ("text/csv; charset=utf-8", None),
+        ("application/octet-stream", None),
+        ("application/gzip", None),
+        ("text/csv", "gzip"),
+    ],
+)
+def test_content_type_and_encoding_are_those_of_the_source(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, content_type: str, content_encoding: str | None
+) -> None:
+    plain = b"a,b\n1,2\n" * 1000
+    data = gzip.compress(plain) if content_encoding or "gzip" in content_type else plain
+    stack.exports.put(PREFIX, {file(0): data}, content_type=content_type, content_encoding=content_encoding)
+    only(function.post(DAY))
+    (blob,) = bucket.blobs(FOLDER).values()
+    assert bucket.read(FOLDER + file(0)) == data
+    assert (blob.content_type, blob.content_encoding or None) == (content_type, content_encoding)
+    assert blob.crc32c == crc32c(data)
+    assert bucket.manifest(PERIOD)["columns"] == ["a", "b"]
+    assert only(function.post(DAY))["status"] == "unchanged"
+
+
+@pytest.mark.ours_only
+def test_the_sources_checksum_is_declared_so_that_cloud_storage_checks_it(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    """Bytes that change between the source and Cloud Storage never become visible."""
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
+    stack.faults.add("link.get", Kind.WRONG_BYTES, after_bytes=2, times=None)
+    problem(function.post(DAY), 502, "integrity")
+    assert bucket.names() == []
+    assert stack.storage.requests.count("upload.put") == 2
+
+
+@pytest.mark.ours_only
+def test_an_object_becomes_visible_whole_and_the_manifest_last(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, {file(number): b"a\n" + bytes([65 + number]) * 1_000_000 for number in range(4)})
+    whole = {info.crc32c for info in stack.exports.files(PREFIX).values()}
+    seen: list[Change] = []
+    stack.storage.on_change(seen.append)
+    only(function.post(DAY))
+    names = [change.name for change in seen]
+    assert sorted(names[:-1]) == [FOLDER + file(number) for number in range(4)]
+    assert names[-1] == MANIFEST
+    assert {change.after.crc32c for change in seen[:-1] if change.after} == whole
+
+
+@pytest.mark.ours_only
+def test_files_that_are_listed_no_more_are_removed_after_the_last_file_and_before_the_manifest(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(3)})
+    only(function.post(DAY))
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(3): b"a\n3\n"})
+    seen: list[tuple[str, bool]] = []
+    stack.storage.on_change(lambda change: seen.append((change.name, change.after is not None)))
+    export = only(function.post(DAY))
+    assert (export["status"], export["objects"], export["bytes_copied"]) == ("copied", 2, 4)
+    assert seen == [
+        (MANIFEST, False),  # it no longer says what is there
+        (FOLDER + file(3), True),
+        (FOLDER + file(1), False),
+        (FOLDER + file(2), False),
+        (MANIFEST, True),
+    ]
+    assert set(bucket.names()) == {FOLDER + file(0), FOLDER + file(3), MANIFEST}
+
+
+def test_files_of_an_earlier_run_that_are_listed_no_more_are_removed(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    """Also those that no manifest names, of a run that never ended."""
+    bucket.put(FOLDER + "left-over.csv", b"x")
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
+    only(function.post(DAY))
+    assert set(bucket.names()) == {FOLDER + file(0), MANIFEST}
+    bucket.put(FOLDER + "left-over.csv", b"x")
+    assert only(function.post(DAY))["status"] == "copied"
+    assert set(bucket.names()) == {FOLDER + file(0), MANIFEST}
+
+
+def test_what_belongs_to_others_is_left_alone(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+    others = {
+        "granular/daily/start_date=2022-04-02/x.csv": b"another day",
+        "granular/daily/start_date=2022-04-01-old/x.csv": b"another folder",
+        "granular/weekly/start_date=2022-04-01/x.csv": b"another frequency",
+        "interaction/daily/start_date=2022-04-01/x.csv": b"another aggregation",
+        "raw/granular/daily/start_date=2022-04-01/x.csv": b"another prefix",
+        "manifests/granular/daily/start_date=2022-04-02.json": b"another manifest",
+    }
+    for name, data in others.items():
+        bucket.put(name, data)
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
+    only(function.post(DAY))
+    assert {name: data for name, data in bucket.contents().items() if name in others} == others
+
+
+def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+    stack.storage.page_size = 2
+    stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(7)})
+    only(function.post(DAY))
+    assert only(function.post(DAY))["status"] == "unchanged"
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
+    only(function.post(DAY))
+    assert bucket.names(FOLDER) == [FOLDER + file(0)]
+
+
+def test_a_file_that_was_issued_anew_replaces_the_old_one(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
+    only(function.post(DAY))
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2222\n"})
+    export = only(function.post(DAY))
+    assert (export["status"], export["objects"], export["bytes"], export["bytes_copied"]) == ("copied", 2, 11, 7)
+    assert bucket.contents(FOLDER) == {FOLDER + file(0): b"a\n1\n", FOLDER + file(1): b"a\n2222\n"}
+    assert bucket.manifest(PERIOD)["bytes"] == 11
+
+
+# The manifest
+
+
+def test_the_manifest_has_exactly_this_shape_on_one_line(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    files = {file(1): b"a,b\n1,2\n", file(0): b"a,b\n"}
+    stack.exports.put(PREFIX, files)
+    only(function.post(DAY))
+    text = bucket.read(MANIFEST).decode()
+    assert text.endswith("}\n")
+    assert text.count("\n") == 1
+    manifest = json.loads(text)
+    completed_at = manifest.pop("completed_at")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", completed_at)
+    age = datetime.now(UTC) - datetime.fromisoformat(completed_at)
+    assert timedelta(0) <= age < timedelta(minutes=1)
+    blobs = bucket.blobs(FOLDER)
+    assert manifest == {
+        "aggregation": "granular",
+        "frequency": "daily",
+        "start_date": "2022-04-01",
+        "end_date": "2022-04-01",
+        "file_prefix": "granular-2022-04-01",
+        "analytics_id": ANALYTICS_ID,
+        "bytes": 12,
+        "columns": ["a", "b"],
+        "objects": [
+            {
+                "name": FOLDER + name,
+                "size": len(data),
+                "crc32c": crc32c(data),
+                "generation": str(blobs[FOLDER + name].generation),
+            }
+            for name, data in files.items()
+        ],
+    }
+
+
+def test_the_manifest_names_the_whole_period_of_a_month(function: WatchedFunction, bucket: Bucket) -> None:
+    only(function.post({"aggregation": "interaction", "frequency": "monthly", "date": "2022-04-15"}))
+    manifest = bucket.manifest("interaction/monthly/start_date=2022-04-01")
+    keys = ("aggregation", "frequency", "start_date", "end_date", "file_prefix")
+    assert [manifest[key] for key in keys] == [
+        "interaction",
+        "monthly",
+        "2022-04-01",
+        "2022-04-30",
+        "interaction-2022-04-01-2022-04-30",
+    ]
+
+
+@pytest.mark.parametrize("name", ["wrong.csv", file(1)])
+def test_there_is_no_manifest_while_a_file_is_missing(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, name: str
+) -> None:
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n", name: b"a\n2\n"})
+    stack.faults.add("link.get", Kind.STATUS, name=re.escape(name), status=403, times=None)
+    assert only(function.post(DAY), 502)["manifest"] is None
+    assert bucket.names() == [FOLDER + file(0)]
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    ("files", "columns", "is_changed"),
+    [
+        pytest.param({"1": b"a,b\n1,2\n", "2": b"a,b\n3,4\n"}, ["a", "b"], False, id="all alike"),
+        pytest.param({"1": b"a,b\n", "2": b"a,b"}, ["a", "b"], False, id="header only, with and without line end"),
+        pytest.param({"1": b"", "2": b"a,b\n1,2\n"}, ["a", "b"], False, id="the first file is empty"),
+        pytest.param({"1": b"", "2": b""}, [], False, id="all files are empty"),
+        pytest.param({"1": b'\xef\xbb\xbf"a ""x""","b\nc"\r\n1,2\r\n'}, ['a "x"', "b\nc"], False, id="CSV with quotes"),
+        pytest.param({"1": b"a,b\n1,2\n", "2": b"a,b,c\n1,2,3\n"}, ["a", "b"], True, id="one more in the second"),
+        pytest.param({"1": b"a,b\n1,2\n", "2": b"b,a\n1,2\n"}, ["a", "b"], True, id="in another order"),
+        pytest.param({"2": b"a\n", "1": b"b\n"}, ["a"], True, id="the first in the listing counts"),
+        pytest.param(
+            {"1": ",".join(f"c{n}" for n in range(100_000)).encode() + b"\n1\n"},
+            [f"c{n}" for n in range(100_000)],
+            False,
+            id="a long header",
+        ),
+    ],
+)
+def test_columns_are_the_first_line_of_the_first_file_that_has_one(
+    stack: Stack,
+    function: WatchedFunction,
+    bucket: Bucket,
+    files: Mapping[str, bytes],
+    columns: list[str],
+    is_changed: bool,  # noqa: FBT001 - a table
+) -> None:
+    stack.exports.put(PREFIX, files)
+    assert only(function.post(DAY))["columns_changed"] is is_changed
+    assert bucket.manifest(PERIOD)["columns"] == columns
+    assert is_changed == ("columns_changed" in [line["message"] for line in new_lines(function)])
+
+
+def new_lines(function: WatchedFunction) -> list[dict[str, object]]:
+    return [json.loads(line) for line in function.new_output().splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_changed", "added", "removed"),
+    [
+        pytest.param("a,b", "a,b", False, [], [], id="equal"),
+        pytest.param("a,b", "a,b,c", True, ["c"], [], id="one more"),
+        pytest.param("a,b", "a", True, [], ["b"], id="one less"),
+        pytest.param("a,b", "b,a", True, [], [], id="another order"),
+        pytest.param("", "a", False, [], [], id="nothing to compare with"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("frequency", "first_day", "second_day"),
+    [
+        ("daily", "2022-03-31", "2022-04-01"),
+        ("weekly", "2022-03-28", "2022-04-04"),
+        ("monthly", "2022-03-01", "2022-04-01"),
+    ],
+)
+def test_columns_that_differ_from_the_period_before_are_told_and_warned_of(  # noqa: PLR0913, PLR0917 - a table
+    stack: Stack,
+    function: WatchedFunction,
+    frequency: str,
+    first_day: str,
+    second_day: str,
+    before: str,
+    after: str,
+    is_changed: bool,  # noqa: FBT001 - a table
+    added: list[str],
+    removed: list[str],
+) -> None:
+    request = {"aggregation": "granular", "frequency": frequency}
+    for day, header in ((first_day, before), (second_day, after)):
+        stack.exports.put(prefix_of(frequency, day), {f"{day}.csv": f"{header}\n1,2\n".encode() if header else b""})
+    assert only(function.post(request | {"date": first_day}))["columns_changed"] is False
+    function.new_output()
+    assert only(function.post(request | {"date": second_day}))["columns_changed"] is is_changed
+    warnings = [line for line in new_lines(function) if line["message"] == "columns_changed"]
+    assert [(line["severity"], line["columns_added"], line["columns_removed"]) for line in warnings] == (
+        [("WARNING", added, removed)] if is_changed else []
+    )
+    assert only(function.post(request | {"date": second_day}))["columns_changed"] is is_changed
+
+
+def prefix_of(frequency: str, start: str) -> str:
+    ends = {"2022-03-28": "2022-04-03", "2022-04-04": "2022-04-10", "2022-03-01": "2022-03-31"} | (
+        {"2022-04-01": "2022-04-30"} if frequency == "monthly" else {}
+    )
+    return f"granular-{start}" + (f"-{ends[start]}" if frequency != "daily" else "")
+
+
+def test_columns_are_not_compared_across_aggregations(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put("interaction-2022-03-31", {"1.csv": b"x,y\n"})
+    stack.exports.put("granular-2022-04-01", {"2.csv": b"a,b\n"})
+    only(function.post({"aggregation": "interaction", "frequency": "daily", "date": "2022-03-31"}))
+    assert only(function.post(DAY))["columns_changed"] is False
+
+
+def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    header = io.StringIO()
+    csv.writer(header).writerow([f"column {number}, quoted" for number in range(20_000)])
+    data = header.getvalue().encode()
+    stack.exports.put(PREFIX, {file(0): data})
+    only(function.post(DAY))
+    bucket.delete(MANIFEST)
+    export = only(function.post(DAY))
+    assert (export["status"], export["bytes_copied"]) == ("copied", 0)
+    assert len(bucket.manifest(PERIOD)["columns"]) == 20_000

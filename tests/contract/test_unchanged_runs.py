@@ -1,0 +1,97 @@
+"""What is already there and equal is not copied again, and costs next to nothing."""
+
+import gzip
+from collections import Counter
+
+import pytest
+
+from local.stack import Stack
+from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only
+from tests.bucket import Bucket
+from tests.watched import WatchedFunction
+
+FILES = {file(number): b"a,b\n" + b"1,2\n" * 100_000 for number in range(5)}
+
+
+@pytest.mark.parametrize(
+    ("files", "content_encoding"),
+    [
+        pytest.param(FILES, None, id="files"),
+        pytest.param({file(0): gzip.compress(FILES[file(0)])}, "gzip", id="a packed file"),
+        pytest.param({file(0): b"", file(1): b"a\n"}, None, id="an empty file"),
+    ],
+)
+def test_a_run_that_finds_nothing_to_do_writes_nothing(
+    stack: Stack,
+    function: WatchedFunction,
+    bucket: Bucket,
+    files: dict[str, bytes],
+    content_encoding: str | None,
+) -> None:
+    stack.exports.put(PREFIX, files, content_encoding=content_encoding)
+    only(function.post(DAY))
+    before = {name: (blob.generation, blob.metageneration) for name, blob in bucket.blobs().items()}
+    export = only(function.post(DAY))
+    assert (export["status"], export["objects"], export["bytes_copied"]) == ("unchanged", len(files), 0)
+    assert export["bytes"] == sum(map(len, files.values()))
+    assert {name: (blob.generation, blob.metageneration) for name, blob in bucket.blobs().items()} == before
+
+
+@pytest.mark.ours_only
+def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_one_listing(
+    stack: Stack, function: WatchedFunction
+) -> None:
+    stack.exports.put(PREFIX, FILES)
+    only(function.post(DAY))
+    for log in (stack.exports.requests, stack.storage.requests, stack.secrets.requests):
+        log.clear()
+    assert only(function.post(DAY))["status"] == "unchanged"
+    assert Counter(request.operation for request in stack.storage.requests.all()) == {
+        "link.get": len(FILES),
+        "object.list": 1,
+        "object.read": 2,  # this period's manifest, and that of the period before for its columns
+    }
+    assert stack.exports.requests.count() == 1
+    assert stack.secrets.requests.count() == 0
+    assert sum(request.sent_bytes for request in stack.storage.requests.of("link.get")) <= len(FILES)
+
+
+@pytest.mark.ours_only
+def test_only_what_differs_is_copied(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, FILES)
+    only(function.post(DAY))
+    stack.storage.requests.clear()
+    stack.exports.put(PREFIX, FILES | {file(2): b"a,b\n3,4\n"})
+    assert only(function.post(DAY))["bytes_copied"] == 8
+    assert [request.name for request in stack.storage.requests.of("upload.put")] == [FOLDER + file(2)]
+
+
+def test_equal_files_without_a_manifest_get_one_and_are_not_copied_again(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    """As after a run that ended between the last file and the manifest."""
+    stack.exports.put(PREFIX, FILES)
+    only(function.post(DAY))
+    bucket.delete(MANIFEST)
+    before = {name: blob.generation for name, blob in bucket.blobs(FOLDER).items()}
+    export = only(function.post(DAY))
+    assert (export["status"], export["bytes_copied"]) == ("copied", 0)
+    assert {name: blob.generation for name, blob in bucket.blobs(FOLDER).items()} == before
+    assert MANIFEST in bucket.names()
+
+
+def test_a_file_somebody_changed_in_the_bucket_is_put_right(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    stack.exports.put(PREFIX, FILES)
+    only(function.post(DAY))
+    bucket.put(FOLDER + file(1), b"x" * len(FILES[file(1)]))
+    assert only(function.post(DAY))["bytes_copied"] == len(FILES[file(1)])
+    assert bucket.contents(FOLDER) == {FOLDER + name: data for name, data in FILES.items()}
+
+
+def test_a_new_order_in_the_listing_changes_nothing(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, FILES)
+    only(function.post(DAY))
+    stack.exports.put(PREFIX, dict(reversed(FILES.items())))
+    assert only(function.post(DAY))["status"] == "unchanged"
