@@ -1,6 +1,5 @@
 """Runs the peers in turn, and sees that each copy is whole."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -65,12 +64,11 @@ class Row:
 class Bench:
     """Source, sink, and who copies between them."""
 
-    def __init__(self, servers: Servers, peers: list[Peer], *, rounds: int, patience_s: float) -> None:
-        """A peer that has spent `patience_s` on one work gets no further round of it."""
+    def __init__(self, servers: Servers, peers: list[Peer], *, rounds: int) -> None:
+        """`peers` begins with this project's."""
         self._servers = servers
         self._peers = peers
         self._rounds = rounds
-        self._patience_s = patience_s
         self._broken: dict[str, str] = {}
 
     def warm_up(self) -> None:
@@ -85,8 +83,12 @@ class Bench:
             if run.cost.failure:
                 self._broken[peer.name] = f"cannot reach the sink: {run.cost.failure}"
 
-    def rows(self, work: Work) -> Iterator[Row]:
-        """Do the work in rounds, each peer once a round, in turn."""
+    def rows(self, work: Work, *, seconds: float) -> list[Row]:
+        """Do the work in rounds, each peer once a round, in turn.
+
+        Each has an equal share of `seconds`, and no further round when that is spent; this project's copy, which all
+        are compared with, has all rounds.
+        """
         rows = {peer.name: Row(peer.name, work) for peer in self._peers}
         for peer in self._peers:
             rows[peer.name].left_out = self._broken.get(peer.name) or peer.unfit(work) or ""
@@ -97,13 +99,13 @@ class Bench:
         for _ in range(self._rounds):
             for peer in fit:
                 row = rows[peer.name]
-                if row.left_out or row.spent_s >= self._patience_s:
+                if row.left_out or (peer is not fit[0] and row.spent_s >= seconds / len(fit)):
                     continue
                 run = self._run(peer, job)
                 if run.cost.failure:
                     row.left_out = run.cost.failure
                 row.runs.append(run)
-        yield from rows.values()
+        return list(rows.values())
 
     def _laid_out(self, work: Work) -> Job:
         told = self._servers.source.tell(files=work.files, size_bytes=work.size_bytes, delay_s=work.delay_s)

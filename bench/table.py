@@ -115,8 +115,8 @@ def _circumstances(command: str) -> list[str]:
         "functions-framework, warm: listing, comparison, copies, verification and manifest. Python libraries are warm",
         "too; commands start for each file. `ratio` is the row's seconds in terms of this project's: 2.00 took twice",
         "as long. Seconds are medians; peak memory is the largest, of all the peer's processes added up. A peer that",
-        "has spent its share of the bench's ten minutes on one work gets no further runs of it. The floor is what the",
-        "delay alone costs. `gcloud` runs without its own checksums, which need an MD5 from the sink.",
+        "has spent its share of the bench's time on one work gets no further runs of it. The floor is what the delay",
+        "alone costs. `gcloud` runs without its own checksums, which need an MD5 from the sink.",
     ]
 
 
