@@ -90,14 +90,19 @@ class CommandPeer:
         needs: dict[str, str],
         copies: bool = True,
         most_files: tuple[int, str] | None = None,
+        prepare: str = "",
     ) -> None:
-        """`needs` says how to install each program; `most_files` how many it is given at most, and why."""
+        """`needs` says how to install each program; `most_files` how many files it is given at most, and why.
+
+        `prepare` is a script that runs before the clock does.
+        """
         self.name = name
         self.copies = copies
         self._script = script
         self._servers = servers
         self._needs = needs
         self._most_files = most_files
+        self._prepare = prepare
 
     def missing(self) -> str | None:
         """Return how to install it."""
@@ -112,10 +117,12 @@ class CommandPeer:
     def run(self, job: Job) -> Cost:
         """Start it for each file, `at_once` at a time."""
         lines = "".join(f"{link} {name}\n" for link, name in zip(job.links, job.names, strict=True))
+        env = environment(self._servers) | {"SIZE": str(job.size_bytes)}
+        subprocess.run(["sh", "-c", self._prepare], env=env, check=True)  # noqa: S607 - found on the PATH
         began = time.monotonic()
         process = subprocess.Popen(
             ["xargs", "-P", str(job.at_once), "-n", "2", "sh", "-c", self._script, "sh"],  # noqa: S607 - found on the PATH
-            env=environment(self._servers) | {"SIZE": str(job.size_bytes)},
+            env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -220,11 +227,12 @@ def ceilings(servers: Servers) -> list[Peer]:
         ),
         CommandPeer(
             "ceiling: curl, upload only",
-            f'{_BEGIN} truncate -s "$SIZE" "$HOME/hole" && curl -sSf -T "$HOME/hole" -o /dev/null "$session"',
+            f'{_BEGIN} curl -sSf -T "$HOME/file" -o /dev/null "$session"',
             servers,
             needs=_CURL,
             copies=False,
             most_files=large,
+            prepare='truncate -s "$SIZE" "$HOME/file" && cat "$HOME/file" > /dev/null',
         ),
     ]
 

@@ -12,12 +12,12 @@ SAMPLE_S = 0.02
 
 
 def tree(pid: int) -> Iterator[int]:
-    """Give the process and its descendants, those that are alive."""
-    with suppress(OSError):
-        children = " ".join(task.joinpath("children").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
-        yield pid
-        for child in children.split():
-            yield from tree(int(child))
+    """Give the process and its living descendants."""
+    yield pid
+    for task in _entries(Path(f"/proc/{pid}/task")):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            for child in (task / "children").read_text().split():
+                yield from tree(int(child))
 
 
 def cpu_s(pid: int) -> float:
@@ -57,6 +57,13 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._is_over.wait(SAMPLE_S):
             self.peak_bytes = max(self.peak_bytes, memory_bytes(self._pid))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _ticks(pid: int) -> int:
