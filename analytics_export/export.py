@@ -84,7 +84,8 @@ class PeriodExport:
         try:
             result = self._settled()
         except ExportError as error:
-            self._restore_manifest()
+            if not isinstance(error, DeadlineReached):  # after it, an upload that hangs may still become visible
+                self._restore_manifest()
             result = self._failed(error)
         seconds = round(self._deadline.clock.monotonic() - began, 3)
         self._say(result, seconds)
@@ -107,8 +108,9 @@ class PeriodExport:
 
     def _round(self) -> ExportResult:
         self._manifest = self._landing.manifest(self._aggregation, self._period)
-        if self._skip_complete and self._manifest.manifest and not self._has_changed:
-            return self._done(Status.COMPLETE, self._manifest.manifest, columns_changed=False)
+        manifest = self._manifest.manifest
+        if self._skip_complete and manifest and self._is_ours(manifest) and not self._has_changed:
+            return self._done(Status.COMPLETE, manifest, columns_changed=False)
         # the bucket first: what it holds and a later listing does not name is stale, and not what another run, with a
         # newer listing than ours, has just brought
         held = self._landing.held(self._aggregation, self._period)
@@ -177,11 +179,12 @@ class PeriodExport:
             self._log.info("object_removed", object=stored.name, size_bytes=stored.size)
 
     def _fits(self, manifest: Manifest, objects: tuple[StoredObject, ...]) -> bool:
-        return (
-            set(manifest.objects) == set(objects)
-            and (manifest.aggregation, manifest.period) == (self._aggregation, self._period)
-            and manifest.analytics_id == self._exporter.analytics_id
-        )
+        return self._is_ours(manifest) and set(manifest.objects) == set(objects)
+
+    def _is_ours(self, manifest: Manifest) -> bool:
+        """Say whether it is about this very period, and not of another analytics ID that had the bucket before."""
+        told = (manifest.aggregation, manifest.period, manifest.analytics_id)
+        return told == (self._aggregation, self._period, self._exporter.analytics_id)
 
     def _verify(self, objects: tuple[StoredObject, ...]) -> None:
         """See that the bucket holds what this run found and wrote, and nothing else; raises Conflict."""

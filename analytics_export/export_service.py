@@ -165,7 +165,8 @@ class ExportService:
         def link(number: int) -> SignedLink | None:
             path = f"download/analytics/{quote(self._settings.analytics_id)}/{prefix}-{number:012d}.csv"
             body = self._get(path)
-            return None if body is None else self._checked(v1_url(body))
+            url = None if body is None else v1_url(body)
+            return None if url is None else self._checked(url)
 
         links: list[SignedLink] = []
         while (found := link(len(links))) is not None:
@@ -256,11 +257,16 @@ def v2_urls(body: bytes) -> list[str]:
     return urls
 
 
-def v1_url(body: bytes) -> str:
-    """Return the one link of a v1 answer: in a JSON object, a JSON string, or plain text; raises ExportServiceError."""
+def v1_url(body: bytes) -> str | None:
+    """Return the one link of a v1 answer: in a JSON object, a JSON string, or plain text; None for an empty list.
+
+    Raises ExportServiceError for anything else.
+    """
     value = _json(body)
     if isinstance(value, dict):
         value = next((value[name] for name in ("downloadUrl", "url", "downloadUrls", "urls") if name in value), None)
+    if value == []:
+        return None
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if value is _NOT_JSON:

@@ -149,7 +149,8 @@ class Landing:
         text = self._call(download, "storage.objects.get")
         if text is None:
             return ManifestOnFile(None, 0)
-        return ManifestOnFile(Manifest.from_json(text), int(blob.generation))
+        stored = blob if blob.generation else self.look(blob.name)  # a stand-in may not tell it along with the bytes
+        return ManifestOnFile(Manifest.from_json(text), int(stored.generation) if stored else 0)
 
     def write_manifest(self, manifest: Manifest, *, replaces_generation: int) -> None:
         """Write a manifest; raises Conflict where another than `replaces_generation` stands there by now."""

@@ -33,7 +33,7 @@ class UploadInterrupted(UpstreamUnavailable):
 
 
 class UploadRefused(Exception):
-    """Cloud Storage ended an upload: its precondition or its declared checksum did not hold."""
+    """Cloud Storage ended an upload, and only the object itself tells how: a precondition or checksum did not hold."""
 
 
 class SessionLost(Exception):
@@ -92,10 +92,7 @@ class Upload:
     def _meaning_of(self, response: requests.Response) -> StoredObject | int:
         match response.status_code:
             case 200 | 201:
-                resource = response.json()  # numbers are strings; a testbench leaves out a size of 0
-                return StoredObject(
-                    self._name, int(resource.get("size", 0)), resource["crc32c"], str(resource["generation"])
-                )
+                return self._finished(response)
             case 308:
                 match = re.fullmatch(r"bytes=0-([0-9]{1,18})", response.headers.get("Range", ""))
                 return int(match[1]) + 1 if match else 0
@@ -108,3 +105,11 @@ class Upload:
                 raise UploadInterrupted(f"{self._name}: Cloud Storage answered {status}.", asked_to_wait_s=asked_s)
             case status:
                 raise Misconfigured(f"BUCKET: Cloud Storage answered {status} to the upload of {self._name}.")
+
+    def _finished(self, response: requests.Response) -> StoredObject:
+        try:
+            resource = response.json()  # numbers are strings; a testbench leaves out a size of 0
+            size, generation = int(resource.get("size", 0)), str(resource["generation"])
+            return StoredObject(self._name, size, resource["crc32c"], generation)
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise UploadRefused from exc  # looking at the object tells what the answer does not

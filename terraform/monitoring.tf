@@ -191,9 +191,9 @@ resource "google_monitoring_alert_policy" "key_refused" {
   depends_on = [google_project_service.api]
 }
 
-# Healthy runs come every 16 hours at most: the exports in the morning, the catch-ups at noon and in the
-# evening, which also say export_complete of what is there already. So a window of a day is wide enough,
-# and stays within what every project may alert on. It fires too when a new deployment has exported
+# Healthy runs are not far apart: the exports in the morning, the catch-ups at noon and in the evening, which
+# also say export_complete of what is there already. So a window of less than a day is wide enough, and stays
+# within what every project may alert on. It fires too when a new deployment has exported
 # nothing within its first hour: then the deployment is not finished.
 resource "google_monitoring_alert_policy" "silent" {
   project               = var.project_id
@@ -228,6 +228,13 @@ resource "google_monitoring_alert_policy" "silent" {
       3. Do the runs fail? `${local._read_log}`
       4. Which periods are missing: the view `missing_periods` in the dataset ${local.dataset_id}.
     EOT
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.longest_pause_hours + 2 <= var.alerts.silent_hours
+      error_message = "alerts.silent_hours is ${var.alerts.silent_hours}, but nothing runs for up to ${local.longest_pause_hours} h a day. Expected at least 2 h more than that: give an entry of exports a catch-up at another hour, or raise silent_hours."
+    }
   }
 }
 

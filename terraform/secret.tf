@@ -31,4 +31,8 @@ resource "google_secret_manager_secret_version" "api_key" {
   secret                 = google_secret_manager_secret.api_key.id
   secret_data_wo         = var.api_key
   secret_data_wo_version = var.api_key_version
+
+  lifecycle {
+    create_before_destroy = true # a run between the two still finds a key
+  }
 }

@@ -1,8 +1,8 @@
 variable "alerts" {
-  description = "Watching. emails: who is told; empty means incidents show in the console only. silent_hours: how long no run may find a complete export before the alert (18..23; the runs are at most 16 h apart)."
+  description = "Watching. emails: who is told; empty means incidents show in the console only. silent_hours: how long no run may find a complete export before the alert (4..23, and 2 more than the longest pause between daily runs, which is 12)."
   type = object({
     emails       = optional(set(string), [])
-    silent_hours = optional(number, 23)
+    silent_hours = optional(number, 18)
   })
   default  = {}
   nullable = false
@@ -12,8 +12,8 @@ variable "alerts" {
     error_message = "alerts.emails: expected e-mail addresses such as data-team@example.com."
   }
   validation {
-    condition     = var.alerts.silent_hours >= 18 && var.alerts.silent_hours <= 23 && floor(var.alerts.silent_hours) == var.alerts.silent_hours
-    error_message = "alerts.silent_hours: expected a whole number, 18..23. Fewer would fire between two healthy runs, more is outside the window that every project can alert on."
+    condition     = var.alerts.silent_hours >= 4 && var.alerts.silent_hours <= 23 && floor(var.alerts.silent_hours) == var.alerts.silent_hours
+    error_message = "alerts.silent_hours: expected a whole number, 4..23. More is outside the window that every project can alert on."
   }
 }
 

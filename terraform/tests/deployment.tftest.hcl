@@ -139,6 +139,10 @@ run "defaults" {
     error_message = "On the project the build account may read the function's sources only."
   }
   assert {
+    condition     = local.longest_pause_hours == 12
+    error_message = "Runs are at most half a day apart: 8, 12 and 20 o'clock."
+  }
+  assert {
     condition     = length(google_bigquery_table.exports) + length(google_bigquery_table.files) + length(google_bigquery_table.missing_periods) == 0
     error_message = "No table before there is a file to read: BigQuery would refuse it."
   }
@@ -148,7 +152,7 @@ run "everything" {
   command = plan
 
   variables {
-    alerts          = { emails = ["data-team@example.com"], silent_hours = 18 }
+    alerts          = { emails = ["data-team@example.com"], silent_hours = 14 }
     api_key         = "key-that-must-not-be-kept"
     api_key_version = "7"
     bigquery        = { dataset_id = "Usercentrics_1", readers = ["group:analysts@example.com"] }

@@ -17,10 +17,10 @@ run "an_alert_to_no_address" {
   expect_failures = [var.alerts]
 }
 
-run "silence_shorter_than_the_gap_between_runs" {
+run "silence_of_a_few_hours" {
   command = plan
   variables {
-    alerts = { silent_hours = 17 }
+    alerts = { silent_hours = 3 }
   }
   expect_failures = [var.alerts]
 }
@@ -369,4 +369,28 @@ run "a_location_that_leaves_the_region_behind" {
     location = "US"
   }
   expect_failures = [var.region]
+}
+
+run "silence_shorter_than_the_pause_between_runs" {
+  command = plan
+  variables {
+    alerts = { silent_hours = 13 }
+  }
+  expect_failures = [google_monitoring_alert_policy.silent]
+}
+
+run "nothing_that_runs_every_day" {
+  command = plan
+  variables {
+    exports = { "granular/weekly" = { catch_up_last = 0 } }
+  }
+  expect_failures = [google_monitoring_alert_policy.silent]
+}
+
+run "one_run_a_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { catch_up_schedule = "50 08 * * *" } }
+  }
+  expect_failures = [google_monitoring_alert_policy.silent]
 }

@@ -14,17 +14,13 @@ from tests.situations.world import (
     PREFIX,
     World,
     csv,
+    export_of,
     shards,
     slug,
     wait_for,
 )
 
 FIRST = f"{PREFIX}-000000000000.csv"
-
-
-def export_of(answer: Any) -> dict[str, Any]:
-    [export] = answer.json()["exports"]
-    return dict(export)
 
 
 # --- the export service -------------------------------------------------------------------------------------------
@@ -286,7 +282,7 @@ def test_a_file_is_carried_faithfully_that_is_or_has(odd: tuple[bytes, list[str]
     assert world.call().status == 200
     world.check_right()
     if data != ODD["bytes that are no text"][0]:
-        assert world.manifest()["columns"] == columns  # type: ignore[index]
+        assert world.manifest()["columns"] == columns
     assert export_of(world.call())["status"] == "unchanged"
 
 
@@ -295,7 +291,7 @@ def test_columns_are_those_of_the_first_file_that_has_any(world: World) -> None:
     world.issue({"1.csv": b"", "2.csv": b"a,b\n1,2\n", "3.csv": b"a,b\n"})
     answer = world.call()
     assert export_of(answer)["columns_changed"] is False
-    assert world.manifest()["columns"] == ["a", "b"]  # type: ignore[index]
+    assert world.manifest()["columns"] == ["a", "b"]
 
 
 @pytest.mark.timeout(180)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from local.function import FunctionProcess
-from tests.situations.world import FOLDER, MANIFEST, World, shards, slug, wait_for
+from tests.situations.world import FOLDER, MANIFEST, World, export_of, exports_of, shards, slug, wait_for
 
 pytestmark = pytest.mark.usefixtures("ours_only")
 
@@ -124,7 +124,7 @@ def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
     hold.release()
     assert running.result().status == 200
     world.check_right()
-    assert world.call().json()["exports"][0]["status"] == "unchanged"  # type: ignore[index]
+    assert export_of(world.call())["status"] == "unchanged"
 
 
 def _ignoring_errors(world: World, victim: FunctionProcess) -> None:
@@ -151,7 +151,7 @@ def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
     while (answer := world.call(function=hurried)).status != 200:
         assert (answer.status, slug(answer)) == (503, "deadline")
         assert int(answer.headers["Retry-After"]) > 0
-        [export] = answer.json()["exports"]  # type: ignore[misc]
+        export = export_of(answer)
         assert (export["status"], export["error"]["type"]) == ("incomplete", "deadline")
         assert world.manifest() is None
         counts.append(len(world.objects()))
@@ -166,7 +166,7 @@ def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
     hurried = world.start(DEADLINE_SECONDS="0.001")
     answer = world.call({"aggregation": "granular", "frequency": "daily", "last": 3}, hurried)
     assert (answer.status, slug(answer)) == (503, "deadline")
-    assert [export["status"] for export in answer.json()["exports"]] == ["incomplete"] * 3  # type: ignore[index,union-attr]
+    assert [export["status"] for export in exports_of(answer)] == ["incomplete"] * 3
     assert world.stack.exports.requests.count("export.list") == 0
 
 
@@ -174,8 +174,8 @@ def test_a_manifest_is_put_back_when_nothing_came_of_the_change(world: World) ->
     """A manifest is taken away before the first change; if that change fails, the period is as complete as before."""
     world.issue(shards(2, mark="old"))
     assert world.call().status == 200
-    before = json.dumps(world.manifest()["objects"])  # type: ignore[index]
+    before = json.dumps(world.manifest()["objects"])
     world.issue(shards(2, mark="new"))
     world.stack.faults.add("link.get", "wrong_bytes", after_bytes=500_000, times=None)
     assert slug(world.call()) == "integrity"
-    assert json.dumps(world.manifest()["objects"]) == before  # type: ignore[index]
+    assert json.dumps(world.manifest()["objects"]) == before

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import google_crc32c
 from google.api_core.exceptions import NotFound
@@ -73,14 +74,12 @@ class World:
         blobs = self.stack.client().list_blobs(self.stack.bucket, prefix=folder)
         return {blob.name.removeprefix(folder): blob.download_as_bytes(raw_download=True) for blob in blobs}
 
-    def manifest(self, name: str = MANIFEST) -> dict[str, object] | None:
+    def manifest(self, name: str = MANIFEST) -> Any:
         try:
             text = self.stack.client().bucket(self.stack.bucket).blob(name).download_as_bytes()
         except NotFound:
             return None
-        value = json.loads(text)
-        assert isinstance(value, dict)
-        return value
+        return json.loads(text)
 
     def put(self, name: str, data: bytes) -> None:
         """Write into the destination bucket, as a stranger."""
@@ -172,6 +171,17 @@ def open_world() -> Iterator[World]:
             output = function.output()
             assert not [secret for secret in SECRETS_OF_A_RUN if secret in output]
             assert "Traceback" not in output
+
+
+def exports_of(answer: Answer) -> list[dict[str, Any]]:
+    """The answer's lines, a period each."""
+    value: Any = answer.json()["exports"]
+    return list(value)
+
+
+def export_of(answer: Answer) -> dict[str, Any]:
+    [export] = exports_of(answer)
+    return export
 
 
 def slug(answer: Answer) -> str:

@@ -1,9 +1,11 @@
-"""A bucket as the function leaves it: good days, a lost one, a half-copied one; a week; months."""
+"""A bucket as the function leaves it: good days, a lost one, a half-copied one; a week; other aggregations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
+from analytics_export.periods import Aggregation, Frequency, Period
 from local.function import FunctionProcess
 from local.stack import Stack
 
@@ -15,22 +17,21 @@ INTERACTION = b"event,count\nclick,3\n"
 def landed(root: Path) -> Iterator[Path]:
     """Run the function on the local stack; gives the folder that holds the bucket's objects under their names."""
     with Stack(root=root) as stack, FunctionProcess(stack.function_env()) as function:
-        for file_prefix, files in {
-            "granular-2022-04-01": [_rows(0, 5), _rows(5, 10)],
-            "granular-2022-04-02": [_rows(0, 2)],
-            "granular-2022-04-04": [_rows(0, 7)],
-            "granular-2022-04-05": [_rows(0, 1)],
-            "interaction-2022-04-04-2022-04-10": [INTERACTION],
-            "interaction-2022-01-01-2022-01-31": [INTERACTION],
-            "interaction-2022-03-01-2022-03-31": [INTERACTION],
-        }.items():
-            aggregation, day = file_prefix.split("-")[0], file_prefix.split("-", 1)[1][:10]
-            frequency = {"granular": "daily", "interaction": "weekly" if day == "2022-04-04" else "monthly"}[
-                aggregation
-            ]
-            names = [f"{file_prefix}-{number:012}.csv" for number in range(len(files))]
-            stack.exports.put(file_prefix, dict(zip(names, files, strict=True)))
-            answer = function.post({"aggregation": aggregation, "frequency": frequency, "date": day})
+        for name, day, *files in (
+            ("granular/daily", date(2022, 4, 1), _rows(0, 5), _rows(5, 10)),
+            ("granular/daily", date(2022, 4, 2), _rows(0, 2)),
+            ("granular/daily", date(2022, 4, 4), _rows(0, 7)),
+            ("granular/daily", date(2022, 4, 5), _rows(0, 1)),
+            ("granular/weekly", date(2022, 4, 4), _rows(0, 7)),
+            ("interaction/daily", date(2022, 4, 4), INTERACTION),
+            ("interaction/daily", date(2022, 4, 5), INTERACTION),
+            ("interaction/monthly", date(2022, 1, 1), INTERACTION),
+            ("interaction/monthly", date(2022, 3, 1), INTERACTION),
+        ):
+            aggregation, frequency = name.split("/")
+            file_prefix = Period.holding(Frequency(frequency), day).file_prefix(Aggregation(aggregation))
+            stack.exports.put(file_prefix, {f"{file_prefix}-{n:012}.csv": data for n, data in enumerate(files)})
+            answer = function.post({"aggregation": aggregation, "frequency": frequency, "date": day.isoformat()})
             assert answer.status == 200, answer.text
         # as a run that was cut off before its last file leaves it
         assert stack.storage.delete(stack.bucket, "manifests/granular/daily/start_date=2022-04-04.json")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stub_provider import StubProviders
+
+from tests.terraform.stub_provider import StubProviders
 
 ROOT = Path(__file__).parents[2]
 MODULE = ROOT / "terraform"

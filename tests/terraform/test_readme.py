@@ -2,7 +2,7 @@
 
 import re
 
-from readme_tables import MODULE, README, blocks, renewed
+from tests.terraform.readme_tables import MODULE, README, blocks, renewed
 
 
 def test_the_tables_are_those_of_the_code() -> None:

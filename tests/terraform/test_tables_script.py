@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from landed import landed
-from readme_tables import MODULE
+from tests.terraform.landed import landed
+from tests.terraform.terraform_cli import MODULE, terraform
 
 
 def run(path: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -36,10 +36,31 @@ def test_manifests_that_the_function_wrote_become_one_entry_an_export(tmp_path: 
     with landed(tmp_path) as bucket:
         text = "".join(path.read_text() for path in bucket.glob("manifests/**/*.json"))
     made = tables(tmp_path / "tables.json", text)
-    assert set(made) == {"granular/daily", "interaction/weekly", "interaction/monthly"}
+    assert set(made) == {"granular/daily", "granular/weekly", "interaction/daily", "interaction/monthly"}
     assert names(made["granular/daily"]) == ["settingsId", "consent", "action", "note"]
     assert made["granular/daily"]["column_match"] == "NAME"
     assert {column["type"] for entry in made.values() for column in entry["columns"]} == {"STRING"}
+
+
+def test_what_it_writes_is_what_terraform_takes(tmp_path: Path) -> None:
+    path = tmp_path / "tables.auto.tfvars.json"
+    tables(path, manifest("settingsId", "action", "consent") + manifest("an event", aggregation="interaction"))
+    printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl", f"-var-file={path}")
+    (state,) = [line["test_state"] for line in map(json.loads, printed.splitlines()) if line["type"] == "test_state"]
+    made = {
+        resource["values"]["table_id"]
+        for resource in state["root_module"]["resources"]
+        if resource["type"] == "google_bigquery_table"
+    }
+    assert made == {
+        "exports",
+        "missing_periods",
+        "granular_daily_files",
+        "granular_daily",
+        "granular_daily_decoded",
+        "interaction_daily_files",
+        "interaction_daily",
+    }
 
 
 def test_the_latest_period_gives_the_columns_in_whatever_order_the_manifests_come(tmp_path: Path) -> None:

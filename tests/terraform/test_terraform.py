@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from terraform_cli import EXAMPLES, MODULE, ROOT, terraform
+
+from tests.terraform.terraform_cli import EXAMPLES, MODULE, ROOT, terraform
 
 
 def test_every_file_is_formatted() -> None:
@@ -16,8 +17,10 @@ def test_the_configuration_is_valid(folder: Path) -> None:
     terraform("validate", folder=folder)
 
 
-def test_terraform_test_passes() -> None:
-    terraform("test")
+@pytest.mark.timeout(300)  # some fifty plans: ten seconds, and more where the machine is busy
+@pytest.mark.parametrize("file", sorted(path.name for path in MODULE.glob("tests/*.tftest.hcl")))
+def test_terraform_test_passes(file: str) -> None:
+    terraform("test", f"-filter=tests/{file}")
 
 
 def test_the_api_key_stays_out_of_what_would_be_the_state() -> None:

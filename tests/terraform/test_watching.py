@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from terraform_cli import resources
 
 from local.function import FunctionProcess
 from local.stack import Stack
+from tests.terraform.terraform_cli import resources
 
 RESOURCE = {
     "resource.type": "cloud_run_revision",
@@ -20,16 +20,19 @@ Line = dict[str, object]
 
 @pytest.fixture(scope="module")
 def log() -> dict[str, list[Line]]:
-    """The lines of a good run, of one whose export is not there, of a refused key, and of a missing setting."""
+    """What the function writes when all is well, when an export is missing, and when somebody has to act."""
     request = {"aggregation": "granular", "frequency": "daily"}
     lines: dict[str, list[Line]] = {}
     with Stack() as stack:
         with FunctionProcess(stack.function_env()) as function:
             assert function.post(request).status == 200
             lines["good"] = function.logs()
+            assert function.post({**request, "last": 1}).status == 200
+            lines["caught up"] = function.logs()[len(lines["good"]) :]
+        with FunctionProcess(stack.function_env()) as function:
             stack.exports.put("granular-2022-04-01", {})
             assert function.post({**request, "date": "2022-04-01"}).status == 503
-            lines["not available"] = function.logs()[len(lines["good"]) :]
+            lines["not available"] = function.logs()
         stack.exports.keys.clear()
         with FunctionProcess(stack.function_env()) as function:
             assert function.post(request).status == 502
@@ -65,7 +68,13 @@ def matched(name: str, lines: list[Line]) -> list[Line]:
 
 @pytest.mark.parametrize(
     ("run", "completed", "problems", "key_refused"),
-    [("good", 1, 0, 0), ("not available", 0, 1, 0), ("refused", 0, 1, 1), ("misconfigured", 0, 0, 1)],
+    [
+        ("good", 1, 0, 0),
+        ("caught up", 1, 0, 0),
+        ("not available", 0, 1, 0),
+        ("refused", 0, 1, 1),
+        ("misconfigured", 0, 0, 1),
+    ],
 )
 def test_each_outcome_is_counted_once_where_it_belongs(
     log: dict[str, list[Line]], run: str, completed: int, problems: int, key_refused: int

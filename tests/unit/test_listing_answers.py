@@ -69,12 +69,16 @@ def test_a_v1_answer_gives_its_one_link_in_any_form(body: str) -> None:
     assert v1_url(body.encode()) == LINK
 
 
+@pytest.mark.parametrize("body", ["[]", '{"downloadUrls": []}'])
+def test_a_v1_answer_with_an_empty_list_means_that_there_is_no_such_file(body: str) -> None:
+    assert v1_url(body.encode()) is None
+
+
 @pytest.mark.parametrize(
     "body",
     [
         pytest.param("", id="nothing"),
         pytest.param("{}", id="an empty object"),
-        pytest.param("[]", id="an empty list"),
         pytest.param(json.dumps([LINK, LINK]), id="two links"),
         pytest.param(json.dumps({"downloadUrls": [LINK, LINK]}), id="two links in an object"),
         pytest.param(json.dumps({"downloadUrl": None}), id="null"),
