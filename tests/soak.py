@@ -141,7 +141,6 @@ def main() -> int:
     print(f"seed {given.seed}", flush=True)
     until = time.monotonic() + given.seconds
     with open_world() as world:
-        world.reset()
         soak = Soak(world, random.Random(given.seed))
         while soak.runs < given.runs and time.monotonic() < until:
             soak.run()

@@ -20,10 +20,3 @@ def world(_shared: World) -> Iterator[World]:
     yield _shared
     _shared.stack.faults.clear()
     assert _shared.violations == []
-
-
-@pytest.fixture
-def ours_only(_shared: World) -> None:
-    """For situations that need a fault switch or the watcher in the bucket itself."""
-    if not _shared.stack.is_destination_ours:
-        pytest.skip("the bucket is another Cloud Storage (STORAGE_EMULATOR_HOST); it has no fault switches")

@@ -295,7 +295,7 @@ def test_columns_are_those_of_the_first_file_that_has_any(world: World) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.usefixtures("ours_only")
+@pytest.mark.ours_only
 def test_a_file_of_5_gib_is_carried_in_constant_memory(world: World) -> None:
     """The stand-in makes it up from one block; the function's memory does not grow with it."""
     size, block = 5 * 1024**3, b"a,b\n" * (1 << 20)
@@ -322,7 +322,7 @@ RIGHTS = {
 }
 
 
-@pytest.mark.usefixtures("ours_only")
+@pytest.mark.ours_only
 @pytest.mark.parametrize("right", RIGHTS.values(), ids=RIGHTS)
 def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> None:
     """500 `misconfigured` names the permission and the bucket; when it is granted, the next call makes it right."""
@@ -337,7 +337,7 @@ def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> 
     world.check_right()
 
 
-@pytest.mark.usefixtures("ours_only")
+@pytest.mark.ours_only
 def test_without_the_right_to_delete_everything_else_is_done(world: World) -> None:
     """New files are there, the stale one stays, no manifest says that the period is complete."""
     world.issue(shards(2, size=1000))

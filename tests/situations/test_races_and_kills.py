@@ -10,7 +10,7 @@ import pytest
 from local.function import FunctionProcess
 from tests.situations.world import FOLDER, MANIFEST, World, export_of, exports_of, shards, slug, wait_for
 
-pytestmark = pytest.mark.usefixtures("ours_only")
+pytestmark = pytest.mark.ours_only
 
 STAGES = {
     "before it has looked for a manifest": {"where": "object.read", "name": MANIFEST},

@@ -7,7 +7,7 @@ import pytest
 
 from tests.situations.world import MANIFEST, PREFIX, World, crc32c, export_of, shards, slug
 
-pytestmark = pytest.mark.usefixtures("ours_only")
+pytestmark = pytest.mark.ours_only
 
 SOME = 1_000_000
 RESET = {"where": "link.get", "kind": "reset", "after_bytes": SOME}

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from google.api_core.exceptions import NotFound
 
 from local.function import Answer, FunctionProcess
 from local.objects import Change
-from local.stack import API_KEY, Stack
+from local.stack import API_KEY, BUCKET, Stack
 
 DAY = {"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"}
 PREFIX = "granular-2022-04-01"
@@ -132,17 +133,9 @@ class World:
 
     def reset(self) -> None:
         self.is_watching = False
-        stack = self.stack
-        stack.faults.clear()
-        stack.faults.reset_counts()
-        stack.clock.fixed = None
-        stack.exports.keys = {API_KEY}
-        stack.exports.links.clear()
-        stack.exports.link_life_s = 900
-        stack.exports.remove(PREFIX)
-        bucket = stack.client().bucket(stack.bucket)
-        for blob in stack.client().list_blobs(stack.bucket):
-            bucket.blob(blob.name).delete()
+        self.stack.reset()
+        self.stack.exports.remove(PREFIX)
+        self.stack.storage.on_change(self.watch)
         self.whole.clear()
         self.violations.clear()
         self.forget_requests()
@@ -153,7 +146,8 @@ class World:
 def open_world() -> Iterator[World]:
     """Start everything; at the end, search all that the functions wrote for what must never be there."""
     with ExitStack() as exits:
-        stack = exits.enter_context(Stack())
+        bucket = f"{BUCKET}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # another Cloud Storage is shared
+        stack = exits.enter_context(Stack(bucket=bucket))
         started: list[FunctionProcess] = []
 
         def start(**env: str) -> FunctionProcess:
@@ -163,7 +157,7 @@ def open_world() -> Iterator[World]:
             return function.start()
 
         world = World(stack, start(), start)
-        stack.storage.on_change(world.watch)
+        world.reset()
         yield world
         stack.faults.clear()
         world.pool.shutdown()
