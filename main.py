@@ -64,7 +64,8 @@ def export_analytics(request: "flask.Request") -> Answer:
         exporter = collaborators.exporter(Deadline(collaborators.settings.deadline_s, clock), log)
         results.extend(exporter.run(asked))
     except ExportError as error:
-        log.warning("request_refused", error_type=error.type, detail=error.detail)
+        say = log.warning if isinstance(error, InvalidRequest) else log.error  # the caller sees it; an operator must
+        say("request_refused", error_type=error.type, detail=error.detail)
         return _problem(error, results, began)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is told, without the error's own text
         log.error("defect", error=type(error).__name__, stack=_stack(error))  # noqa: TRY400 - its text may hold a link
