@@ -10,9 +10,9 @@ from tests.situations.world import MANIFEST, PREFIX, World, crc32c, export_of, s
 pytestmark = pytest.mark.ours_only
 
 SOME = 1_000_000
-RESET = {"where": "link.get", "kind": "reset", "after_bytes": SOME}
-NO_HASH = {"where": "link.get", "kind": "drop_headers", "headers": {"x-goog-hash": ""}, "times": None}
-NO_LENGTH = {
+RESET: dict[str, Any] = {"where": "link.get", "kind": "reset", "after_bytes": SOME}
+NO_HASH: dict[str, Any] = {"where": "link.get", "kind": "drop_headers", "headers": {"x-goog-hash": ""}, "times": None}
+NO_LENGTH: dict[str, Any] = {
     "where": "link.get",
     "kind": "drop_headers",
     "headers": {"content-length": "", "x-goog-stored-content-length": ""},
