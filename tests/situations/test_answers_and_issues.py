@@ -357,7 +357,7 @@ def test_a_bucket_that_does_not_exist_is_named(world: World) -> None:
     lost = world.start(BUCKET="no-such-bucket-here")
     answer = world.call(function=lost)
     assert (answer.status, slug(answer)) == (500, "misconfigured")
-    assert "no-such-bucket-here" in str(answer.json()["detail"])
+    assert "no-such-bucket-here does not exist" in str(answer.json()["detail"])
     lost.stop()
 
 
