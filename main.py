@@ -56,7 +56,7 @@ def export_analytics(request: "flask.Request") -> Answer:
         )
         clock = Clock()
         asked = requests_for_exports.parse(
-            body=_body(request),
+            body=request.stream.read(requests_for_exports.MAX_BODY_BYTES + 1),  # one more tells that it is too long
             query=request.args.to_dict(flat=False),
             schedule_time=request.headers.get("X-CloudScheduler-ScheduleTime"),
             clock=clock.now,
@@ -64,7 +64,8 @@ def export_analytics(request: "flask.Request") -> Answer:
         exporter = collaborators.exporter(Deadline(collaborators.settings.deadline_s, clock), log)
         results.extend(exporter.run(asked))
     except ExportError as error:
-        log.warning("request_refused", error_type=error.type, detail=error.detail)
+        say = log.warning if isinstance(error, InvalidRequest) else log.error  # the caller sees it; an operator must
+        say("request_refused", error_type=error.type, detail=error.detail)
         return _problem(error, results, began)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is told, without the error's own text
         log.error("defect", error=type(error).__name__, stack=_stack(error))  # noqa: TRY400 - its text may hold a link
@@ -123,16 +124,6 @@ def _collaborators() -> _Collaborators:
         connect(connections=settings.parallel_transfers),
         session(connections=settings.parallel_transfers),
     )
-
-
-def _body(request: "flask.Request") -> bytes:
-    """Read as much of the body as a request may have, and one byte more to tell when it is too long."""
-    limit = requests_for_exports.MAX_BODY_BYTES + 1
-    if (request.content_length or 0) >= limit:
-        raise InvalidRequest(
-            f"Expected a JSON object of at most {limit - 1} bytes; got {request.content_length} bytes."
-        )
-    return request.stream.read(limit)
 
 
 class _Defect(ExportError):

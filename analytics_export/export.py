@@ -30,10 +30,9 @@ from analytics_export.retries import Deadline
 from analytics_export.source import Source
 from analytics_export.transfer import Landed, Transfer
 
-MAX_ROUNDS = 8
-"""How often a period is compared anew because something else changed it; another run is done long before that."""
-FIRST_PAUSE_S = 0.25
-"""Pauses between rounds double from here and are drawn at random, so that of two runs one gets ahead, in seconds."""
+PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""The longest pause before each further round, drawn at random so that of two runs one gets ahead, in seconds."""
+
 Columns = tuple[str, ...]
 
 
@@ -93,18 +92,14 @@ class PeriodExport:
 
     def _settled(self) -> ExportResult:
         """Repeat the round while something else changes the period."""
-        pause_s = FIRST_PAUSE_S
-        for last in (False,) * (MAX_ROUNDS - 1) + (True,):
+        for pause_s in PAUSES_S:
             self._deadline.check()
             try:
                 return self._round()
             except Conflict as conflict:
-                if last:
-                    raise
                 self._log.info("compared_anew", detail=conflict.detail)
                 self._deadline.clock.sleep(uniform(0, pause_s))  # noqa: S311 - to spread, not to hide
-                pause_s *= 2
-        raise AssertionError
+        return self._round()
 
     def _round(self) -> ExportResult:
         self._manifest = self._landing.manifest(self._aggregation, self._period)

@@ -108,7 +108,7 @@ class _Opener:
 
     def _head(self, response: requests.Response, start: int) -> Head:
         head = read_head(response.status_code, response.headers)
-        if head.starts_at > start or (head.starts_at and head.starts_at != start):
+        if head.starts_at not in {0, start}:
             self._has_ranges = False
             raise UpstreamUnavailable(f"{self._file_name}: the source answered with other bytes than asked for.")
         return head

@@ -330,6 +330,7 @@ def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
     answer = function.post(span("2022-04-01", "2022-04-05"))
     slug, status, _ = WORSE[worst]
     problem(answer, status, slug)
+    assert list(statuses(answer)) == [f"2022-04-0{day}" for day in range(1, 6)]
     for export in exports(answer):
         day = export["start_date"]
         if day in broken:

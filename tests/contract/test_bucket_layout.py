@@ -149,7 +149,10 @@ def test_the_sources_checksum_is_declared_so_that_cloud_storage_checks_it(
     """Bytes that change between the source and Cloud Storage never become visible, be the file short or long."""
     stack.exports.put(PREFIX, {file(0): data})
     stack.faults.add("link.get", Kind.WRONG_BYTES, after_bytes=2, times=None)
+    seen: list[Change] = []
+    stack.storage.on_change(seen.append)
     problem(function.post(DAY), 502, "integrity")
+    assert seen == []
     assert bucket.names() == []
     assert stack.storage.requests.count(sent_by) == 2
 

@@ -39,7 +39,8 @@ def test_all_wrong_settings_are_named_together_with_the_form_they_want(
     assert sorted(re.findall(r"\b([A-Z_]{6,}) must be", detail)) == sorted(WRONG)
     assert problem(function.post(DAY), 500, "misconfigured")["detail"] == detail
     assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
-    assert [line["severity"] for line in function.logs()] == ["WARNING", "WARNING"]
+    said = [(line["severity"], line["message"], line["error_type"]) for line in function.logs()]
+    assert said == [("ERROR", "request_refused", "misconfigured")] * 2
 
 
 def test_missing_settings_are_named_together(stack: Stack) -> None:

@@ -63,6 +63,21 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
     world.check_right()
 
 
+def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: FunctionProcess) -> None:
+    """While one run is about to remove it, a new issue names it again and another run brings it."""
+    world.issue(shards(3, mark="old"))
+    assert world.call().status == 200
+    world.issue(shards(2, mark="old"))
+    hold = world.stack.faults.add("object.delete", "hold", name="000000000002")
+    first = world.call_in_background()
+    hold.wait_until_reached()
+    world.issue(shards(3, mark="new"))
+    assert world.call(function=other).status == 200
+    hold.release()
+    assert first.result().status == 200
+    world.check_right()
+
+
 @pytest.mark.parametrize("attempt", range(6))
 def test_two_runs_start_together(attempt: int, world: World, other: FunctionProcess) -> None:
     """From the start, at full speed, again and again."""

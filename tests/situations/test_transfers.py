@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.situations.world import MANIFEST, PREFIX, World, crc32c, export_of, shards, slug
+from tests.situations.world import MANIFEST, PREFIX, World, crc32c, export_of, shards, slug, wait_for
 
 pytestmark = pytest.mark.ours_only
 
 SOME = 1_000_000
-RESET = {"where": "link.get", "kind": "reset", "after_bytes": SOME}
-NO_HASH = {"where": "link.get", "kind": "drop_headers", "headers": {"x-goog-hash": ""}, "times": None}
-NO_LENGTH = {
+RESET: dict[str, Any] = {"where": "link.get", "kind": "reset", "after_bytes": SOME}
+NO_HASH: dict[str, Any] = {"where": "link.get", "kind": "drop_headers", "headers": {"x-goog-hash": ""}, "times": None}
+NO_LENGTH: dict[str, Any] = {
     "where": "link.get",
     "kind": "drop_headers",
     "headers": {"content-length": "", "x-goog-stored-content-length": ""},
@@ -41,8 +41,8 @@ SOURCE = [
     source("the source resets connections in the middle of the body", kind="reset", after_bytes=SOME, times=5),
     source("the source resets connections before it answers", kind="reset", times=5),
     source("the source closes connections cleanly but early", kind="close", after_bytes=SOME, times=5),
-    source("the source stalls without closing", kind="stall", after_bytes=SOME, seconds=5, times=2),
-    source("the source stalls before it answers", kind="stall", seconds=5, times=2),
+    source("the source stalls without closing", kind="stall", after_bytes=SOME, seconds=50, times=2),
+    source("the source stalls before it answers", kind="stall", seconds=50, times=2),
     source("the source answers 500", kind="status", status=500, times=3),
     source("the source answers 503", kind="status", status=503, times=3),
     source("the source answers 429 with Retry-After", kind="status", status=429, headers={"Retry-After": "1"}),
@@ -89,7 +89,7 @@ CLOUD_STORAGE = [
            times=3),
     bucket("an upload is reset and all that came was kept", "upload.put", kind="reset", after_bytes=SOME, times=3),
     bucket("an upload keeps only a part and says so", "upload.put", kind="keep", keep_bytes=SOME, times=3),
-    bucket("an upload stalls", "upload.put", kind="stall", after_bytes=SOME, seconds=5, times=2),
+    bucket("an upload stalls", "upload.put", kind="stall", after_bytes=SOME, seconds=50, times=2),
     bucket("an upload gets 503", "upload.put", kind="status", status=503, times=3),
     bucket("an upload gets 429 with Retry-After", "upload.put", kind="status", status=429, headers={"Retry-After": "1"}),
     bucket("uploads always get 503", "upload.put", "upstream-unavailable", kind="status", status=503, times=None),
@@ -150,6 +150,7 @@ def check_right_afterwards(situation: Situation, files: dict[str, bytes], world:
         world.stack.faults.add(**fault)
     answer = world.call()
     assert world.stack.faults.fired
+    assert answer.seconds < 40
     if situation.slug is None:
         assert (answer.status, answer.json().get("detail")) == (200, None)
     else:
@@ -188,20 +189,48 @@ def test_a_later_retry_after_is_passed_on(world: World) -> None:
     assert world.call().headers["Retry-After"] == "3600"
 
 
+def test_a_service_is_not_asked_again_before_it_wants_to_be(world: World) -> None:
+    """Retry-After, from whichever side it comes."""
+    for where in ("export.list", "link.get", "upload.start", "upload.put"):
+        world.issue(shards(1, mark=where, size=1000))
+        world.stack.faults.add(where, "status", status=429, headers={"Retry-After": "1"})
+        answer = world.call()
+        assert (answer.status, 1 <= answer.seconds < 3) == (200, True)
+
+
 def test_the_listing_is_asked_for_once_when_all_links_have_expired(world: World) -> None:
-    """Links that expire while others wait are renewed together, and copies go on where they were."""
-    world.issue(shards(12, size=600_000))
+    """Four copies find their links expired at the same moment: one of them asks, all go on with what it gets."""
+    world.issue(shards(4, size=600_000))
+    world.stack.faults.add("link.get", "delay", seconds=0.5, times=4)
+    world.stack.faults.add("link.get", "status", status=400, body="<Code>ExpiredToken</Code>", times=4)
+    assert world.call().status == 200
+    assert world.stack.faults.fired["link.get status"] == 4
+    world.check_right()
+    assert world.stack.exports.requests.count("export.list") == 2
+
+
+def test_links_that_expire_while_others_wait_are_renewed_before_they_are_used(world: World) -> None:
+    """Of sixteen files, four are under way when every link expires: the twelve that wait cost one listing more."""
+    world.issue(shards(16, size=600_000))
     hold = world.stack.faults.add("link.get", "hold", after_bytes=300_000, times=4)
     running = world.call_in_background()
+    wait_for(lambda: world.requests("link.get") == 4)
     hold.wait_until_reached()
-    while world.requests("link.get") < 4:
-        pass
     world.stack.storage.links.expire_all()
-    world.stack.faults.add("link.get", "reset", after_bytes=300_000, times=4)
     hold.release()
     assert running.result().status == 200
     world.check_right()
     assert world.stack.exports.requests.count("export.list") == 2
+
+
+def test_a_source_without_range_costs_no_second_upload(world: World) -> None:
+    """What it sends again is read past; the upload goes on where it was."""
+    world.issue(shards(1))
+    world.stack.faults.add(**RESET)
+    world.stack.faults.add("link.get", "ignore_range", times=None)
+    assert world.call().status == 200
+    world.check_right()
+    assert (world.requests("upload.start"), world.requests("upload.put")) == (1, 1)
 
 
 def test_a_copy_goes_on_with_a_renewed_link_where_it_was(world: World) -> None:

@@ -56,8 +56,8 @@ class World:
 
     def issue(self, files: Mapping[str, bytes], prefix: str = PREFIX, **how: str) -> None:
         """Let the export service have these files for the period, from now on."""
-        self.stack.exports.put(prefix, files, **how)
         self.whole |= {crc32c(data) for data in files.values()}
+        self.stack.exports.put(prefix, files, **how)
 
     def call(self, body: object = None, function: FunctionProcess | None = None) -> Answer:
         answer = (function or self.function).post(DAY if body is None else body)
