@@ -14,6 +14,8 @@ class Run:
     """One run, and what arrived at source and sink meanwhile."""
 
     cost: Cost
+    servers_cpu_s: float
+    """Processor time of source and sink."""
     requests: int
     connections: int
     kinds: dict[str, int]
@@ -49,6 +51,11 @@ class Row:
     def cpu_s_per_gib(self) -> float:
         """The median."""
         return self.cpu_s / (self.work.bytes / GIB)
+
+    @property
+    def servers_cpu_s_per_gib(self) -> float:
+        """The median, of source and sink together."""
+        return median(run.servers_cpu_s for run in self.runs) / (self.work.bytes / GIB)
 
     @property
     def peak_bytes(self) -> int:
@@ -118,7 +125,9 @@ class Bench:
     def _run(self, peer: Peer, job: Job) -> Run:
         self._servers.source.tell()
         self._servers.sink.tell(forget=self._forgets)
+        before_s = self._servers.cpu_s()
         cost = peer.run(job)
+        servers_cpu_s = self._servers.cpu_s() - before_s
         source, sink = self._servers.source.tell(), self._servers.sink.tell()
         right = [tuple(each) for each in sink["objects"]].count(self._expected)
         if peer.copies and right != len(job.names) and not cost.failure:
@@ -126,6 +135,7 @@ class Bench:
             cost = Cost(cost.seconds, cost.cpu_s, cost.peak_bytes, wrong)
         return Run(
             cost,
+            servers_cpu_s,
             source["requests"] + sink["requests"],
             source["connections"] + sink["connections"],
             source["by_kind"] | sink["by_kind"],

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench.processes import cpu_s
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PYTHON = REPOSITORY / ".venv-bench" / "bin" / "python"
 
@@ -53,6 +55,10 @@ class Servers:
         self.authority = folder / "authority.pem"
         self.source = ServerProcess("bench.source", folder / "server.pem")
         self.sink = ServerProcess("bench.sink", folder / "server.pem")
+
+    def cpu_s(self) -> float:
+        """Return the processor time of both so far, in seconds."""
+        return cpu_s(self.source.pid) + cpu_s(self.sink.pid)
 
     def __enter__(self) -> Self:
         return self

@@ -138,9 +138,12 @@ def _file_targets(tables: list[list[Row]]) -> Iterator[tuple[str, str, bool]]:
             yield from _single_file(project, by_name)
         elif not work.is_small and not work.delay_s:
             speed, speed_of_one = (row.work.bytes / MIB / row.seconds for row in (project, single))
+            cores = os.cpu_count() or 1
+            needed_s = project.cpu_s_per_gib + project.servers_cpu_s_per_gib
             yield (
                 f"{work.title}: not slower in total than one",
-                f"{speed:.0f} MiB/s, one {speed_of_one:.0f} MiB/s",
+                f"{speed:.0f} MiB/s, one {speed_of_one:.0f} MiB/s; {1024 * cores / needed_s:.0f} MiB/s is the limit: "
+                f"copy, source and sink need {needed_s:.2f} CPU-s per GiB of {cores} cores",
                 speed >= speed_of_one,
             )
             peak = max(project.peak_bytes, single.peak_bytes) / 1e6

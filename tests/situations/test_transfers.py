@@ -192,7 +192,7 @@ def test_a_later_retry_after_is_passed_on(world: World) -> None:
 def test_a_service_is_not_asked_again_before_it_wants_to_be(world: World) -> None:
     """Retry-After, from whichever side it comes."""
     for where in ("export.list", "link.get", "upload.start", "upload.put"):
-        world.issue(shards(1, mark=where, size=1000))
+        world.issue(shards(1, mark=where, size=600_000))
         world.stack.faults.add(where, "status", status=429, headers={"Retry-After": "1"})
         answer = world.call()
         assert (answer.status, 1 <= answer.seconds < 3) == (200, True)
