@@ -11,6 +11,7 @@ The modules in reading order:
 - `peers`: who is compared, and who is missing
 - `library_peers`: those that are Python libraries, in a process of their own
 - `project`: this project's function, under functions-framework
+- `measure`: the runs, in turn; whether each copy is whole
 - `cold_start`: from the start of the process to its first answer
 - `table`: medians, ratios, `results.md`
 """

@@ -116,7 +116,8 @@ def _circumstances(command: str) -> list[str]:
         "too; commands start for each file. `ratio` is the row's seconds in terms of this project's: 2.00 took twice",
         "as long. Seconds are medians; peak memory is the largest, of all the peer's processes added up. A peer that",
         "has spent its share of the bench's time on one work gets no further runs of it. The floor is what the delay",
-        "alone costs. `gcloud` runs without its own checksums, which need an MD5 from the sink.",
+        "alone costs. `gcloud` runs without its own checksums, which need an MD5 from the sink. A Python library's",
+        "memory holds what it has kept from the work before, as in a warm function.",
     ]
 
 
@@ -142,8 +143,10 @@ def _file_targets(tables: list[list[Row]]) -> Iterator[tuple[str, str, bool]]:
             needed_s = project.cpu_s_per_gib + project.servers_cpu_s_per_gib
             yield (
                 f"{work.title}: not slower in total than one",
-                f"{speed:.0f} MiB/s, one {speed_of_one:.0f} MiB/s; {1024 * cores / needed_s:.0f} MiB/s is the limit: "
-                f"copy, source and sink need {needed_s:.2f} CPU-s per GiB of {cores} cores",
+                (
+                    f"{speed:.0f} MiB/s, one {speed_of_one:.0f} MiB/s; {1024 * cores / needed_s:.0f} MiB/s is the "
+                    f"limit: copy, source and sink need {needed_s:.2f} CPU-s per GiB of {cores} cores"
+                ),
                 speed >= speed_of_one,
             )
             peak = max(project.peak_bytes, single.peak_bytes) / 1e6
