@@ -19,8 +19,7 @@ from analytics_export.head import SourceFile
 from analytics_export.manifest import Manifest, ManifestOnFile, StoredObject
 from analytics_export.periods import Aggregation, Period
 from analytics_export.retries import Deadline, Patience, retry_after_s
-from analytics_export.sessions import BLOCK_BYTES, adapter
-from analytics_export.source import NETWORK_ERRORS
+from analytics_export.sessions import BLOCK_BYTES, NETWORK_ERRORS, adapter
 from analytics_export.upload import Upload
 
 MAX_OBJECT_NAME_BYTES = 1024
@@ -152,7 +151,7 @@ class Landing:
         stored = blob if blob.generation else self.look(blob.name)  # a stand-in may not tell it along with the bytes
         return ManifestOnFile(Manifest.from_json(text), int(stored.generation) if stored else 0)
 
-    def write_manifest(self, manifest: Manifest, *, replaces_generation: int) -> None:
+    def write_manifest(self, manifest: Manifest, *, replaces_generation: int) -> ManifestOnFile:
         """Write a manifest; raises Conflict where another than `replaces_generation` stands there by now."""
         blob = self._bucket.blob(self.manifest_name(manifest.aggregation, manifest.period))
         self._call(
@@ -165,6 +164,7 @@ class Landing:
             ),
             "storage.objects.create",
         )
+        return ManifestOnFile(manifest, int(blob.generation))
 
     def begin_upload(self, name: str, file: SourceFile, *, replaces: StoredObject | None) -> "Upload":
         """Open a resumable session for a file that replaces exactly what was seen; raises Conflict otherwise.

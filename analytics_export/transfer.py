@@ -64,8 +64,8 @@ class Transfer:
         self._began = self._said = self._monotonic()
         self._is_stopped = False
 
-    def run(self) -> Landed:
-        """Compare, and copy where needed.
+    def run(self, before_copy: Callable[[], None]) -> Landed:
+        """Compare, and copy where needed; `before_copy` may raise to prevent it.
 
         Raises Conflict where the bucket or the listing changed meanwhile, IntegrityFailure after a second mismatch,
         LinkRefused, ExportServiceError, Misconfigured, DeadlineReached and UpstreamUnavailable.
@@ -73,7 +73,7 @@ class Transfer:
         mismatches = changes = 0
         while True:
             try:
-                return self._once()
+                return self._once(before_copy)
             except Mismatch as mismatch:
                 mismatches += 1
                 self._log.warning("integrity_mismatch", detail=mismatch.detail, tries=mismatches)
@@ -102,22 +102,25 @@ class Transfer:
             self._log.info(
                 "copy_progress",
                 copied_bytes=stream.position,
-                size_bytes=stream.file.size,
+                size_bytes=stream.size_bytes,
                 seconds=round(now - self._began, 1),
             )
 
-    def _once(self) -> Landed:
+    def _once(self, before_copy: Callable[[], None]) -> Landed:
         held = self._held
         if held is not None and held.size > 0 and _equal(held, self._source.look(self._listing, self._file_name)):
             return Landed(held, is_copied=False, header=None)
-        with self._source.open(self._listing, self._file_name) as stream:
-            if held is not None and _equal(held, stream.file):
-                return Landed(held, is_copied=False, header=None)
-            if stream.file.size == 0:
-                self._before_visible()
+        before_copy()
+        with SourceStream(self._source, self._listing, self._file_name) as stream:
             self._stream = stream
             if self._is_stopped:
                 stream.stop()
+            file = stream.begin()
+            if held is not None and _equal(held, file):
+                return Landed(held, is_copied=False, header=None)
+            if file.size == 0:
+                stream.check_stop()
+                self._before_visible()
             landed = self._copied(stream)
         if landed.is_copied:
             seconds = round(self._monotonic() - self._began, 3)
