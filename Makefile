@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve test soak lint checkov types format lock clean
+.PHONY: help demo serve test soak bench bench-quick lint checkov types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,6 +23,17 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 
 test: $(VENV)/.installed ## run every test
 	$(BIN)/pytest -n 2
+
+$(BENCH_VENV)/.installed: requirements.txt bench/requirements.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
+bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## this copy beside others; ten minutes; Debian packages: curl, rclone
+	@$(BIN)/python -m bench --output bench/results.md
+
+bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less work, one minute
+	@$(BIN)/python -m bench --quick
 
 soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare
 	$(BIN)/python -m tests.soak $(SOAK)
@@ -48,7 +60,8 @@ format: $(VENV)/.installed ## let ruff mend what it can
 lock: ## compile requirements*.in anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header bench/requirements.in -o bench/requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-checkov.in -o requirements-checkov.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(VENV)-checkov .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-checkov $(BENCH_VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

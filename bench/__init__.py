@@ -1,0 +1,16 @@
+"""This project's copy beside what a user would pick instead: `make bench`, one command, one table.
+
+The modules in reading order:
+
+- `work`: what is copied
+- `wire`, `certificate`: HTTP/1.1 over TLS, as little of it as keeps a stand-in from being what is measured
+- `source`: the links, and the export service that lists them
+- `sink`: Cloud Storage, as much of its upload API as every peer needs; counts and checks every byte
+- `servers`: both in processes of their own
+- `processes`: processor time and memory of a process and what it starts
+- `peers`: who is compared, and who is missing
+- `library_peers`: those that are Python libraries, in a process of their own
+- `project`: this project's function, under functions-framework
+- `cold_start`: from the start of the process to its first answer
+- `table`: medians, ratios, `results.md`
+"""

@@ -1,0 +1,95 @@
+"""Python libraries as peers: what a user would write with them, one thread for each file at the same time.
+
+Reads jobs from standard input, one a line, and answers `done` or what went wrong.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+
+Copy = Callable[[str, str], None]
+
+
+def upload_from_string() -> Copy:
+    """Return a copy that reads the whole file into memory first."""
+    bucket = _bucket()
+
+    def copy(link: str, name: str) -> None:
+        response = requests.get(link, timeout=60)
+        response.raise_for_status()
+        bucket.blob(name).upload_from_string(response.content, content_type="text/csv")
+
+    return copy
+
+
+def upload_from_file() -> Copy:
+    """Return a copy that hands the response to the library."""
+    bucket = _bucket()
+
+    def copy(link: str, name: str) -> None:
+        with requests.get(link, stream=True, timeout=60) as response:
+            response.raise_for_status()
+            size = int(response.headers["Content-Length"])
+            bucket.blob(name).upload_from_file(response.raw, size=size, content_type="text/csv")
+
+    return copy
+
+
+def blob_open() -> Copy:
+    """Return a copy through a file object of the library."""
+    bucket = _bucket()
+
+    def copy(link: str, name: str) -> None:
+        with requests.get(link, stream=True, timeout=60) as response, bucket.blob(name).open("wb") as target:
+            response.raise_for_status()
+            shutil.copyfileobj(response.raw, target, 1024 * 1024)
+
+    return copy
+
+
+def gcsfs_open() -> Copy:
+    """Return a copy through fsspec's file object."""
+    import gcsfs  # noqa: PLC0415 - slow to import, and only this way needs it
+
+    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["SINK"])  # noqa: S106 - its word for: without
+    bucket = os.environ["BUCKET"]
+
+    def copy(link: str, name: str) -> None:
+        with requests.get(link, stream=True, timeout=60) as response, system.open(f"{bucket}/{name}", "wb") as target:
+            response.raise_for_status()
+            shutil.copyfileobj(response.raw, target, 1024 * 1024)
+
+    return copy
+
+
+WAYS = {way.__name__: way for way in (upload_from_string, upload_from_file, blob_open, gcsfs_open)}
+
+
+def _bucket() -> Any:  # noqa: ANN401 - the library has no types
+    from google.cloud import storage  # noqa: PLC0415 - as above
+
+    return storage.Client(project="bench").bucket(os.environ["BUCKET"])
+
+
+def _main() -> None:
+    copy = WAYS[sys.argv[1]]()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            with ThreadPoolExecutor(job["at_once"]) as pool:
+                list(pool.map(copy, job["links"], job["names"]))
+        except Exception as error:  # noqa: BLE001 - whatever a peer fails with is its result
+            print(f"{type(error).__name__}: {error}"[:300].replace("\n", " "), flush=True)
+        else:
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    _main()

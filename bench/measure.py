@@ -1,0 +1,132 @@
+"""Runs the peers in turn, and sees that each copy is whole."""
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from bench.peers import Cost, Peer
+from bench.servers import Servers
+from bench.source import PREFIX
+from bench.work import AT_ONCE, GIB, KIB, Job, Work
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, and what arrived at source and sink meanwhile."""
+
+    cost: Cost
+    requests: int
+    connections: int
+    kinds: dict[str, int]
+
+
+@dataclass
+class Row:
+    """One peer on one work."""
+
+    peer: str
+    work: Work
+    runs: list[Run] = field(default_factory=list)
+    left_out: str = ""
+    """Why there are no runs."""
+
+    @property
+    def seconds(self) -> float:
+        """The median."""
+        return median(run.cost.seconds for run in self.runs)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The fastest and the slowest, in seconds."""
+        seconds = [run.cost.seconds for run in self.runs]
+        return min(seconds), max(seconds)
+
+    @property
+    def cpu_s(self) -> float:
+        """The median."""
+        return median(run.cost.cpu_s for run in self.runs)
+
+    @property
+    def cpu_s_per_gib(self) -> float:
+        """The median."""
+        return self.cpu_s / (self.work.bytes / GIB)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The largest."""
+        return max(run.cost.peak_bytes for run in self.runs)
+
+    @property
+    def spent_s(self) -> float:
+        """All runs together."""
+        return sum(run.cost.seconds for run in self.runs)
+
+
+class Bench:
+    """Source, sink, and who copies between them."""
+
+    def __init__(self, servers: Servers, peers: list[Peer], *, rounds: int) -> None:
+        """`peers` begins with this project's."""
+        self._servers = servers
+        self._peers = peers
+        self._rounds = rounds
+        self._broken: dict[str, str] = {}
+
+    def warm_up(self) -> None:
+        """Let each peer copy one short file: warm caches and imports, and a list of those that cannot."""
+        job = self._laid_out(Work("warm up", 1, KIB))
+        for peer in self._peers:
+            missing = peer.missing()
+            if missing is not None:
+                self._broken[peer.name] = f"not installed: {missing}"
+                continue
+            run = self._run(peer, job)
+            if run.cost.failure:
+                self._broken[peer.name] = f"cannot reach the sink: {run.cost.failure}"
+
+    def rows(self, work: Work, *, seconds: float) -> list[Row]:
+        """Do the work in rounds, each peer once a round, in turn.
+
+        Each has an equal share of `seconds`, and no further round when that is spent; this project's copy, which all
+        are compared with, has all rounds.
+        """
+        rows = {peer.name: Row(peer.name, work) for peer in self._peers}
+        for peer in self._peers:
+            rows[peer.name].left_out = self._broken.get(peer.name) or peer.unfit(work) or ""
+        job = self._laid_out(work)
+        fit = [peer for peer in self._peers if not rows[peer.name].left_out]
+        if work.is_there_already:
+            self._run(fit[0], job)
+        for _ in range(self._rounds):
+            for peer in fit:
+                row = rows[peer.name]
+                if row.left_out or (peer is not fit[0] and row.spent_s >= seconds / len(fit)):
+                    continue
+                run = self._run(peer, job)
+                if run.cost.failure:
+                    row.left_out = run.cost.failure
+                row.runs.append(run)
+        return list(rows.values())
+
+    def _laid_out(self, work: Work) -> Job:
+        told = self._servers.source.tell(files=work.files, size_bytes=work.size_bytes, delay_s=work.delay_s)
+        self._servers.sink.tell(delay_s=work.delay_s, forget=True)
+        self._expected = (work.size_bytes, told["crc32c"])
+        self._forgets = not work.is_there_already
+        names = tuple(f"granular/daily/start_date=2022-04-01/{PREFIX}-{n:012d}.csv" for n in range(work.files))
+        return Job(tuple(told["links"]), names, work.size_bytes, min(work.files, AT_ONCE))
+
+    def _run(self, peer: Peer, job: Job) -> Run:
+        self._servers.source.tell()
+        self._servers.sink.tell(forget=self._forgets)
+        cost = peer.run(job)
+        source, sink = self._servers.source.tell(), self._servers.sink.tell()
+        right = [tuple(each) for each in sink["objects"]].count(self._expected)
+        if peer.copies and right != len(job.names) and not cost.failure:
+            wrong = f"a wrong copy: {right} of {len(job.names)} files arrived whole"
+            cost = Cost(cost.seconds, cost.cpu_s, cost.peak_bytes, wrong)
+        return Run(
+            cost,
+            source["requests"] + sink["requests"],
+            source["connections"] + sink["connections"],
+            source["by_kind"] | sink["by_kind"],
+        )

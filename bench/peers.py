@@ -1,0 +1,266 @@
+"""Who is compared: commands, Python libraries, and this project's function."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.processes import PeakMemory, cpu_s, forget_peak, memory_bytes
+from bench.servers import PYTHON, REPOSITORY, Servers
+from bench.work import BUCKET, Job, Work
+
+TRUST = Path(__file__).resolve().parent / "trust"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took."""
+
+    seconds: float
+    cpu_s: float
+    peak_bytes: int
+    failure: str | None = None
+    """What the peer said when it failed."""
+
+
+class Peer(Protocol):
+    """One way to copy."""
+
+    name: str
+    copies: bool
+    """False where it shows the limits of source and sink."""
+
+    def missing(self) -> str | None:
+        """Return how to install it; None where it is there."""
+
+    def unfit(self, work: Work) -> str | None:
+        """Return why it does not do this work; None where it does."""
+
+    def run(self, job: Job) -> Cost:
+        """Do it."""
+
+    def stop(self) -> None:
+        """End what was started."""
+
+
+COPIES_AGAIN = "knows no comparison with the source: it would copy again, as above"
+
+
+def environment(servers: Servers) -> dict[str, str]:
+    """Return what every peer needs to find the sink, and to trust its certificate."""
+    authority = str(servers.authority)
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(servers.authority.parent),
+        "SINK": servers.sink.url,
+        "BUCKET": BUCKET,
+        "CURL_CA_BUNDLE": authority,
+        "SSL_CERT_FILE": authority,
+        "BENCH_AUTHORITY": authority,
+        "PYTHONPATH": str(TRUST),
+        "STORAGE_EMULATOR_HOST": servers.sink.url,
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it asks over gRPC what kind of bucket it is
+        "RCLONE_CONFIG": "",
+        "RCLONE_CA_CERT": authority,
+        "RCLONE_GCS_ANONYMOUS": "true",
+        "RCLONE_GCS_NO_CHECK_BUCKET": "true",
+        "RCLONE_GCS_ENDPOINT": f"{servers.sink.url}/storage/v1/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{servers.sink.url}/storage/v1/",
+        "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": authority,
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
+        "CLOUDSDK_CORE_PROJECT": "bench",
+        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it wants an MD5 of the sink, which would slow that down for all
+    }
+
+
+class CommandPeer:
+    """A command line, once a file: $1 is the link, $2 the object's name, $SIZE its length in bytes."""
+
+    def __init__(
+        self,
+        name: str,
+        script: str,
+        servers: Servers,
+        *,
+        needs: dict[str, str],
+        copies: bool = True,
+        most_files: tuple[int, str] | None = None,
+        prepare: str = "",
+    ) -> None:
+        """`needs` says how to install each program; `most_files` how many files it is given at most, and why.
+
+        `prepare` is a script that runs before the clock does.
+        """
+        self.name = name
+        self.copies = copies
+        self._script = script
+        self._servers = servers
+        self._needs = needs
+        self._most_files = most_files
+        self._prepare = prepare
+
+    def missing(self) -> str | None:
+        """Return how to install it."""
+        return next((how for program, how in self._needs.items() if shutil.which(program) is None), None)
+
+    def unfit(self, work: Work) -> str | None:
+        """Return why it does not do this work."""
+        if work.is_there_already:
+            return COPIES_AGAIN
+        return self._most_files[1] if self._most_files and work.files > self._most_files[0] else None
+
+    def run(self, job: Job) -> Cost:
+        """Start it for each file, `at_once` at a time."""
+        lines = "".join(f"{link} {name}\n" for link, name in zip(job.links, job.names, strict=True))
+        env = environment(self._servers) | {"SIZE": str(job.size_bytes)}
+        subprocess.run(["sh", "-c", self._prepare], env=env, check=True)  # noqa: S607 - found on the PATH
+        began = time.monotonic()
+        process = subprocess.Popen(
+            ["xargs", "-P", str(job.at_once), "-n", "2", "sh", "-c", self._script, "sh"],  # noqa: S607 - found on the PATH
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stderr is not None
+        with PeakMemory(process.pid) as memory:
+            process.stdin.write(lines.encode())
+            process.stdin.close()
+            said = process.stderr.read().decode(errors="replace").strip()
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return Cost(
+            time.monotonic() - began,
+            usage.ru_utime + usage.ru_stime,
+            memory.peak_bytes,
+            said[-300:] or f"exit {process.returncode}" if process.returncode else None,
+        )
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+class LibraryPeer:
+    """A Python library in a process of its own, started and imported before the clock runs, as the function is."""
+
+    copies = True
+
+    def __init__(self, name: str, way: str, servers: Servers) -> None:
+        """`way` is a name in `library_peers.WAYS`."""
+        self.name = name
+        self._way = way
+        self._servers = servers
+        self._process: subprocess.Popen[str] | None = None
+
+    def missing(self) -> str | None:
+        """Nothing: bench/requirements.txt holds them."""
+        return None
+
+    def unfit(self, work: Work) -> str | None:
+        """Return why it does not do this work."""
+        return COPIES_AGAIN if work.is_there_already else None
+
+    def run(self, job: Job) -> Cost:
+        """Copy with as many threads as files at once."""
+        process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        forget_peak(process.pid)
+        cpu_before_s, began = cpu_s(process.pid), time.monotonic()
+        process.stdin.write(json.dumps(asdict(job)) + "\n")
+        process.stdin.flush()
+        said = process.stdout.readline().strip()
+        seconds = time.monotonic() - began
+        return Cost(
+            seconds,
+            cpu_s(process.pid) - cpu_before_s,
+            memory_bytes(process.pid),
+            None if said == "done" else said or "it died",
+        )
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+
+    def _start(self) -> "subprocess.Popen[str]":
+        self._process = subprocess.Popen(
+            [PYTHON, "-m", "bench.library_peers", self._way],
+            cwd=REPOSITORY,
+            env=environment(self._servers),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+        return self._process
+
+
+_BEGIN = (
+    "session=$(curl -sSf -d '' -o /dev/null -w '%header{location}' "
+    '"$SINK/upload/storage/v1/b/$BUCKET/o?uploadType=resumable&name=$2") && '
+)
+_CURL = {"curl": "apt-get install curl"}
+
+
+def ceilings(servers: Servers) -> list[Peer]:
+    """Return what shows how fast source and sink are by themselves."""
+    large = (8, "shown with the large files")
+    return [
+        CommandPeer(
+            "ceiling: curl, download only",
+            'curl -sSf -o /dev/null "$1"',
+            servers,
+            needs=_CURL,
+            copies=False,
+            most_files=large,
+        ),
+        CommandPeer(
+            "ceiling: curl, upload only",
+            f'{_BEGIN} curl -sSf -T "$HOME/file" -o /dev/null "$session"',
+            servers,
+            needs=_CURL,
+            copies=False,
+            most_files=large,
+            prepare='truncate -s "$SIZE" "$HOME/file" && cat "$HOME/file" > /dev/null',
+        ),
+    ]
+
+
+def others(servers: Servers) -> list[Peer]:
+    """Return the peers, the fastest first."""
+    return [
+        CommandPeer(
+            "`curl LINK \\| curl -T - SESSION`",
+            f'{_BEGIN} curl -sSf "$1" | curl -sSf -T - -o /dev/null "$session"',
+            servers,
+            needs=_CURL,
+        ),
+        CommandPeer(
+            "`rclone copyurl`",
+            'rclone copyurl "$1" ":gcs:$BUCKET/$2"',
+            servers,
+            needs={"rclone": "apt-get install rclone"},
+        ),
+        LibraryPeer("google-cloud-storage `upload_from_string`", "upload_from_string", servers),
+        LibraryPeer("google-cloud-storage `upload_from_file(size=)`", "upload_from_file", servers),
+        LibraryPeer("google-cloud-storage `blob.open` + `copyfileobj`", "blob_open", servers),
+        LibraryPeer("gcsfs `open` + `copyfileobj`", "gcsfs_open", servers),
+        CommandPeer(
+            "`curl LINK \\| gcloud storage cp -`",
+            'curl -sSf "$1" | gcloud storage cp - "gs://$BUCKET/$2"',
+            servers,
+            needs={"gcloud": "https://cloud.google.com/sdk/docs/install"},
+            most_files=(1, "starts anew for each file, which takes seconds of processor time each"),
+        ),
+    ]

@@ -1,0 +1,70 @@
+"""This project's copy: the function itself, under functions-framework, asked over HTTP as Cloud Scheduler asks it."""
+
+from bench.peers import Cost, environment
+from bench.processes import cpu_s, forget_peak, memory_bytes, tree
+from bench.servers import Servers
+from bench.work import AT_ONCE, BUCKET, Job, Work
+from local.faults import Faults
+from local.function import FunctionProcess
+from local.secret_manager import SecretManager
+
+SECRET = "projects/bench/secrets/api-key"  # noqa: S105 - a secret's name
+REQUEST = {"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"}
+
+
+class ProjectPeer:
+    """The function, warm: what an instance costs before its first answer is shown by itself."""
+
+    name = "**this project**"
+    copies = True
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._secrets = SecretManager(faults=Faults())
+        self._secrets.add_version(SECRET, "made-up")
+        self._secrets.start()
+        self.function = FunctionProcess(self.settings())
+        self._is_started = False
+
+    def settings(self) -> dict[str, str]:
+        """Return the function's environment."""
+        return environment(self._servers) | {
+            "ANALYTICS_ID": "bench",
+            "BUCKET": BUCKET,
+            "API_KEY_SECRET": SECRET,
+            "EXPORT_SERVICE_URL": self._servers.source.url,
+            "DOWNLOAD_ORIGINS": self._servers.source.url,
+            "PARALLEL_TRANSFERS": str(AT_ONCE),
+            "SECRET_MANAGER_EMULATOR_HOST": self._secrets.host,
+        }
+
+    def missing(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def unfit(self, work: Work) -> str | None:  # noqa: ARG002 - a Peer's
+        """Nothing."""
+        return None
+
+    def run(self, job: Job) -> Cost:  # noqa: ARG002 - the function asks the export service what to copy
+        """Ask for one period."""
+        if not self._is_started:
+            self.function.start()
+            self._is_started = True
+            self.function.post({}, method="GET")
+        worker = max(tree(self.function.pid))
+        forget_peak(worker)
+        cpu_before_s = cpu_s(worker)
+        answer = self.function.post(REQUEST, timeout=600)
+        return Cost(
+            answer.seconds,
+            cpu_s(worker) - cpu_before_s,
+            memory_bytes(worker),
+            None if answer.status == 200 else answer.text[:300],  # noqa: PLR2004 - OK
+        )
+
+    def stop(self) -> None:
+        """End it."""
+        if self._is_started:
+            self.function.stop()
+        self._secrets.stop()

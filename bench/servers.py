@@ -1,0 +1,64 @@
+"""Source and sink, in processes of their own."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PYTHON = REPOSITORY / ".venv-bench" / "bin" / "python"
+
+
+class ServerProcess:
+    """One stand-in; `url` is where it listens."""
+
+    def __init__(self, module: str, certificate: Path) -> None:
+        self._process = subprocess.Popen(
+            [PYTHON, "-m", module, certificate],
+            cwd=REPOSITORY,
+            env={"PATH": os.environ["PATH"]},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._process.pid
+        self.url: str = self._answer()["url"]
+
+    def tell(self, **command: object) -> dict[str, Any]:
+        """Do what `obey` of the server says."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def stop(self) -> None:
+        """Hang up; it ends by itself."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        value: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return value
+
+
+class Servers:
+    """The stand-ins of one run of the bench, started by `with` and gone after it."""
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([PYTHON, "-m", "bench.certificate", folder], cwd=REPOSITORY, check=True)
+        self.authority = folder / "authority.pem"
+        self.source = ServerProcess("bench.source", folder / "server.pem")
+        self.sink = ServerProcess("bench.sink", folder / "server.pem")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.source.stop()
+        self.sink.stop()
