@@ -21,7 +21,7 @@ _HEAD = (
 REQUESTS_A_FILE = 3
 """Of a copied file: the GET, the start of the upload session, the PUT."""
 REQUESTS_A_PERIOD = 6
-"""One after the other around the copies: manifest, export service's listing, bucket's listing, that again twice, manifest."""
+"""One after the other around the copies: the manifest twice, both listings, the bucket's twice more."""
 
 
 def text(tables: list[list[Row]], cold: ColdStart, *, command: str) -> str:
