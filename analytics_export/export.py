@@ -17,6 +17,7 @@ from analytics_export.errors import (
     DeadlineReached,
     ExportError,
     NotAvailableYet,
+    TryAgainLater,
     worst,
 )
 from analytics_export.export_service import ExportService, Listing
@@ -50,8 +51,9 @@ class Exporter:
 
     def run(self, request: ExportRequest) -> Iterator[ExportResult]:
         """Export each period, oldest first; one that fails does not stop the others."""
-        for period in request.periods:
-            yield PeriodExport(self, request.aggregation, period, skip_complete=request.skip_complete).run()
+        for number, period in enumerate(request.periods):
+            export = PeriodExport(self, request.aggregation, period, skip_complete=request.skip_complete)
+            yield export.run(may_start=number == 0 or not self.deadline.is_over)
 
 
 class PeriodExport:
@@ -77,14 +79,14 @@ class PeriodExport:
         self._bytes_copied = 0
         self._has_changed = False
 
-    def run(self) -> ExportResult:
+    def run(self, *, may_start: bool) -> ExportResult:
         """Return how it ended; never raises an ExportError."""
         began = self._deadline.clock.monotonic()
         try:
+            if not may_start:
+                self._deadline.check()
             result = self._settled()
         except ExportError as error:
-            if not isinstance(error, DeadlineReached):  # after it, an upload that hangs may still become visible
-                self._restore_manifest()
             result = self._failed(error)
         seconds = round(self._deadline.clock.monotonic() - began, 3)
         self._say(result, seconds)
@@ -93,11 +95,11 @@ class PeriodExport:
     def _settled(self) -> ExportResult:
         """Repeat the round while something else changes the period."""
         for pause_s in PAUSES_S:
-            self._deadline.check()
             try:
                 return self._round()
             except Conflict as conflict:
                 self._log.info("compared_anew", detail=conflict.detail)
+                self._deadline.check()
                 self._deadline.clock.sleep(uniform(0, pause_s))  # noqa: S311 - to spread, not to hide
         return self._round()
 
@@ -134,6 +136,8 @@ class PeriodExport:
             self._has_changed |= landed.is_copied
             self._bytes_copied += landed.stored.size if landed.is_copied else 0
         if errors:
+            if not any(isinstance(error, TryAgainLater) for error in errors):
+                self._restore_manifest()
             raise worst(errors)
 
     def _transfer(self, listing: Listing, name: str, object_name: str, held: StoredObject | None) -> Transfer:
@@ -159,12 +163,14 @@ class PeriodExport:
             self._manifest = ManifestOnFile(None, 0)
 
     def _restore_manifest(self) -> None:
-        """Put a manifest back that was taken away for a change which then failed, if the bucket is still as it says."""
+        """Put a manifest back that was taken away for a change which was then refused, if the bucket is as it says.
+
+        Only where every upload is known to have ended: one that was given up on may still become visible.
+        """
         if self._taken_away is not None:
             with suppress(ExportError):  # the failure that led here is the one to tell
                 self._verify(self._taken_away.objects)
-                self._landing.write_manifest(self._taken_away, replaces_generation=0)
-                self._manifest = self._landing.manifest(self._aggregation, self._period)
+                self._manifest = self._landing.write_manifest(self._taken_away, replaces_generation=0)
 
     def _remove(self, stale: list[StoredObject]) -> None:
         for stored in stale:
@@ -189,6 +195,7 @@ class PeriodExport:
     def _completed(self, objects: tuple[StoredObject, ...]) -> ExportResult:
         """Write the manifest."""
         headers = self._headers()
+        columns_changed = self._says_changed(headers)
         manifest = Manifest(
             aggregation=self._aggregation,
             period=self._period,
@@ -197,8 +204,14 @@ class PeriodExport:
             columns=headers[0] if headers else (),
             objects=objects,
         )
-        self._landing.write_manifest(manifest, replaces_generation=self._manifest.generation)
-        return self._done(Status.COPIED, manifest, columns_changed=self._says_changed(headers))
+        self._manifest = self._landing.write_manifest(manifest, replaces_generation=self._manifest.generation)
+        try:
+            self._verify(objects)
+        except Conflict:  # another run changed the files between the look above and the writing
+            name = self._landing.manifest_name(self._aggregation, self._period)
+            self._landing.remove(name, generation=str(self._manifest.generation))
+            raise
+        return self._done(Status.COPIED, manifest, columns_changed=columns_changed)
 
     def _headers(self) -> list[Columns]:
         """Return the first line of each file that has one; those that were there already are read from the bucket."""

@@ -69,7 +69,7 @@ class SignedLink:
 
 def _shown_origin(scheme: str, authority: str) -> str:
     user_info, at, host = authority.rpartition("@")
-    return f"{scheme}://{'...@' if at or user_info else ''}{host}"
+    return f"{scheme}://{'...@' if at or user_info else ''}{host[:100]}"
 
 
 def _file_name(segment: str) -> str:
@@ -195,6 +195,7 @@ class ExportService:
                 failure = UpstreamUnavailable(f"The export service cannot be reached ({type(exc).__name__}).")
             else:
                 if status == requests.codes.ok:
+                    self._may_read_key_again = True
                     return body
                 if status == requests.codes.not_found:
                     return None

@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analytics_export.errors import UpstreamUnavailable
-
 _EMPTY_CRC32C = "AAAAAA=="
 
 
@@ -37,7 +35,7 @@ class Head:
     content_type: str | None
     content_encoding: str | None
     starts_at: int
-    """The byte of the file that the body begins with."""
+    """The byte of the file that the body begins with; -1 for a part that does not say which."""
 
     def file(self, *, size: int | None = None, crc32c: str | None = None) -> SourceFile | None:
         """Return the file, if size and checksum are both told here or given."""
@@ -64,8 +62,7 @@ class Transcoded(Exception):
 def read_head(status: int, headers: Mapping[str, str]) -> Head:
     """Return what a 200 or 206 answer says.
 
-    Raises Transcoded when its body is in another encoding than what is stored, and UpstreamUnavailable for a 206 that
-    does not say which bytes it holds.
+    Raises Transcoded when its body is in another encoding than what is stored.
     """
     sent_as = headers.get("Content-Encoding", "identity").lower()
     stored_as = headers.get("x-goog-stored-content-encoding", sent_as).lower()
@@ -74,9 +71,7 @@ def read_head(status: int, headers: Mapping[str, str]) -> Head:
     starts_at, size = 0, _number(headers.get("x-goog-stored-content-length"))
     if status == 206:  # noqa: PLR2004 - RFC 9110: partial content
         match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})", headers.get("Content-Range", ""))
-        if match is None:
-            raise UpstreamUnavailable("A download link answered 206 without a usable Content-Range.")
-        starts_at, size = int(match[1]), int(match[2])
+        starts_at, size = (int(match[1]), int(match[2])) if match else (-1, None)
     elif size is None:
         size = _number(headers.get("Content-Length"))
     return Head(

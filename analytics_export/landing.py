@@ -19,9 +19,8 @@ from analytics_export.head import SourceFile
 from analytics_export.manifest import Manifest, ManifestOnFile, StoredObject
 from analytics_export.periods import Aggregation, Period
 from analytics_export.retries import Deadline, Patience, retry_after_s
-from analytics_export.sessions import BLOCK_BYTES, adapter
-from analytics_export.source import NETWORK_ERRORS
-from analytics_export.upload import Upload, UploadRefused
+from analytics_export.sessions import BLOCK_BYTES, NETWORK_ERRORS, adapter
+from analytics_export.upload import Upload
 
 MAX_OBJECT_NAME_BYTES = 1024
 """Source: Cloud Storage, "About objects": names are 1 to 1024 bytes of UTF-8."""
@@ -152,7 +151,7 @@ class Landing:
         stored = blob if blob.generation else self.look(blob.name)  # a stand-in may not tell it along with the bytes
         return ManifestOnFile(Manifest.from_json(text), int(stored.generation) if stored else 0)
 
-    def write_manifest(self, manifest: Manifest, *, replaces_generation: int) -> None:
+    def write_manifest(self, manifest: Manifest, *, replaces_generation: int) -> ManifestOnFile:
         """Write a manifest; raises Conflict where another than `replaces_generation` stands there by now."""
         blob = self._bucket.blob(self.manifest_name(manifest.aggregation, manifest.period))
         self._call(
@@ -165,13 +164,16 @@ class Landing:
             ),
             "storage.objects.create",
         )
+        return ManifestOnFile(manifest, int(blob.generation))
 
     def begin_upload(self, name: str, file: SourceFile, *, replaces: StoredObject | None) -> "Upload":
         """Open a resumable session for a file that replaces exactly what was seen; raises Conflict otherwise.
 
         Cloud Storage holds the declared crc32c against what arrives and makes the object visible only if both agree.
         """
-        blob = self._declared(name, file)
+        blob = self._bucket.blob(name)
+        blob.crc32c = file.crc32c
+        blob.content_encoding = file.content_encoding
         session_url = self._call(
             lambda: blob.create_resumable_upload_session(
                 content_type=file.content_type,
@@ -183,32 +185,6 @@ class Landing:
             "storage.objects.create",
         )
         return Upload(self._uploads, session_url, name, file.size, self._stall_s, self._deadline)
-
-    def store(self, name: str, file: SourceFile, content: bytes, *, replaces: StoredObject | None) -> StoredObject:
-        """Write a short file in one request, with the same checks as an upload session; raises UploadRefused too."""
-        blob = self._declared(name, file)
-
-        def upload() -> None:
-            try:
-                blob.upload_from_string(
-                    content,
-                    content_type=file.content_type,
-                    if_generation_match=int(replaces.generation) if replaces else 0,
-                    checksum=None,  # declared already
-                    timeout=self._stall_s,
-                    retry=None,
-                )
-            except exceptions.BadRequest as exc:
-                raise UploadRefused from exc
-
-        self._call(upload, "storage.objects.create")
-        return _stored(blob)
-
-    def _declared(self, name: str, file: SourceFile) -> Blob:
-        blob = self._bucket.blob(name)
-        blob.crc32c = file.crc32c
-        blob.content_encoding = file.content_encoding
-        return blob
 
     def _call(self, call: Callable[[], T], permission: str) -> T:
         """Do one thing to the bucket, again where that may mend it, and translate what goes wrong."""

@@ -1,6 +1,7 @@
 """What a period wholly consists of, as one line of JSON that BigQuery reads."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
@@ -56,10 +57,10 @@ class Manifest:
                     date.fromisoformat(value["start_date"]),
                     date.fromisoformat(value["end_date"]),
                 ),
-                analytics_id=value["analytics_id"],
+                analytics_id=_text(value["analytics_id"]),
                 completed_at=datetime.fromisoformat(value["completed_at"]),
-                columns=tuple(value["columns"]),
-                objects=tuple(StoredObject(**each) for each in value["objects"]),
+                columns=tuple(map(_text, value["columns"])),
+                objects=tuple(_stored_object(each) for each in value["objects"]),
             )
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
@@ -73,3 +74,15 @@ class ManifestOnFile:
     """None where nothing stands there, or nothing that can be read as a manifest."""
     generation: int
     """0 where nothing stands there."""
+
+
+def _stored_object(value: Mapping[str, object]) -> StoredObject:
+    if type(value["size"]) is not int:
+        raise TypeError
+    return StoredObject(_text(value["name"]), value["size"], _text(value["crc32c"]), _text(value["generation"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Self
 
 import requests
-from urllib3.exceptions import HTTPError
 
 from analytics_export.errors import (
     Conflict,
@@ -23,9 +22,7 @@ from analytics_export.errors import (
 from analytics_export.export_service import Listing, SignedLink
 from analytics_export.head import Head, SourceFile, Transcoded, read_head
 from analytics_export.retries import PROGRESS_BYTES, Deadline, Patience, retry_after_s
-from analytics_export.sessions import BLOCK_BYTES
-
-NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
+from analytics_export.sessions import BLOCK_BYTES, NETWORK_ERRORS
 
 _MAY_BE_STALE = {401, 403, 404, 410}
 _EXPIRED = re.compile(rb"<Code>\s*ExpiredToken\s*</Code>")
@@ -63,13 +60,9 @@ class Source:
                     response.raw.read(1, decode_content=False)
                 file = head.file()
         if file is None:
-            with self.open(listing, file_name) as stream:
-                file = stream.file
+            with SourceStream(self, listing, file_name) as stream:
+                file = stream.begin()
         return file
-
-    def open(self, listing: Listing, file_name: str) -> "SourceStream":
-        """Open a file at its first byte; raises as `SourceStream` says."""
-        return SourceStream(self, listing, file_name)
 
 
 class _Opener:
@@ -110,16 +103,14 @@ class _Opener:
         head = read_head(response.status_code, response.headers)
         if head.starts_at not in {0, start}:
             self._has_ranges = False
-            raise UpstreamUnavailable(f"{self._file_name}: the source answered with other bytes than asked for.")
+            raise UpstreamUnavailable(f"{self._file_name}: the source did not answer with the bytes asked for.")
         return head
 
     def _response(self, start: int, *, first_byte_only: bool) -> requests.Response:
         """Ask with the newest link, and once more with a renewed one where that is what is wrong."""
         headers = {"Accept-Encoding": self._accept_encoding}
-        if first_byte_only:
-            headers["Range"] = "bytes=0-0"
-        elif start and self._has_ranges:
-            headers["Range"] = f"bytes={start}-"
+        if self._has_ranges and (start or first_byte_only):
+            headers["Range"] = "bytes=0-0" if first_byte_only else f"bytes={start}-"
         link = self._listing.link(self._file_name)
         response = self._get(link, headers)
         is_expired = _is_expired(response)
@@ -174,21 +165,23 @@ def _is_expired(response: requests.Response) -> bool:
 class SourceStream:
     """Reads one version of a file; a broken connection is opened again where it broke, with a renewed link if needed.
 
-    Opening, reading and seeking raise SourceChanged when the source stores another version meanwhile, Mismatch when
-    what comes cannot be what the source declares, LinkRefused, ExportServiceError, and UpstreamUnavailable after the
-    tries.
+    `begin` comes first. It and `read` raise SourceChanged when the source stores another version meanwhile, Mismatch
+    when what comes cannot be what the source declares, LinkRefused, ExportServiceError, DeadlineReached after `stop`,
+    and UpstreamUnavailable after the tries.
     """
+
+    file: SourceFile
 
     def __init__(self, source: Source, listing: Listing, file_name: str) -> None:
         self._file_name = file_name
         self._opener = _Opener(source, listing, file_name)
         self._response: requests.Response | None = None
         self._unmarked_bytes = 0
+        self._was_interrupted = False
         self._is_stopped = False
         self.position = 0
-        self._response, head = self._opener.open()
-        file = head.file()
-        self.file: SourceFile = self._measured(head) if file is None else file
+        self.size_bytes: int | None = None
+        """None until it is known."""
 
     def __enter__(self) -> Self:
         return self
@@ -196,11 +189,20 @@ class SourceStream:
     def __exit__(self, *_: object) -> None:
         self._drop()
 
+    def begin(self) -> SourceFile:
+        """Open the file at its first byte and return what the source says of it."""
+        self.check_stop()
+        self._response, head = self._opener.open()
+        file = head.file()
+        self.file = self._measured(head) if file is None else file
+        self.size_bytes = self.file.size
+        return self.file
+
     def read(self, limit: int) -> bytes:
         """Return the next bytes, at most `limit` of them; none only at the end of the file."""
         while self.position < self.file.size:
             try:
-                block = self._answer().raw.read(min(limit, self.file.size - self.position), decode_content=False)
+                block = self._block(min(limit, self.file.size - self.position))
                 reason = "the body ended early"
             except NETWORK_ERRORS as exc:
                 block = b""
@@ -209,7 +211,8 @@ class SourceStream:
                 self._advance(len(block))
                 return block
             self._drop()
-            self._check_stop()
+            self.check_stop()
+            self._was_interrupted = True
             self._opener.patience.wait(
                 UpstreamUnavailable(
                     f"{self._file_name}: the source broke off at byte {self.position} of {self.file.size} ({reason})."
@@ -231,8 +234,19 @@ class SourceStream:
             with suppress(ValueError, RuntimeError, OSError):  # raised where the answer has just ended
                 response.raw.shutdown()
 
+    def check_stop(self) -> None:
+        """Raise DeadlineReached after `stop`."""
+        if self._is_stopped:
+            raise DeadlineReached(f"{self._file_name}: the run's time is over. Call again: it is copied then.")
+
+    def _block(self, limit: int) -> bytes:
+        """Read a whole block; from a source that breaks off, what is there, so that a broken read loses nothing."""
+        raw = self._answer().raw
+        block: bytes = (raw.read1 if self._was_interrupted else raw.read)(limit, decode_content=False)
+        return block
+
     def _answer(self) -> requests.Response:
-        self._check_stop()
+        self.check_stop()
         if self._response is None:
             response, head = self._opener.open(self.position)
             self._response = response
@@ -272,24 +286,21 @@ class SourceStream:
         checksum, size = google_crc32c.Checksum(), 0
         try:
             while block := self._response.raw.read(BLOCK_BYTES, decode_content=False):
-                self._check_stop()
+                self.check_stop()
                 checksum.update(block)
-                size += len(block)
+                self.position = size = size + len(block)
         except NETWORK_ERRORS as exc:
             raise Mismatch(
                 f"{self._file_name}: the source broke off after {size} bytes ({type(exc).__name__})."
             ) from exc
         self._drop()
+        self.position = 0
         crc32c = base64.b64encode(checksum.digest()).decode()
         if head.size not in {None, size} or head.crc32c not in {None, crc32c}:
             raise Mismatch(f"{self._file_name}: the source sent {size} bytes that do not fit what it declares.")
         file = head.file(size=size, crc32c=crc32c)
         assert file is not None  # noqa: S101 - for the type checker
         return file
-
-    def _check_stop(self) -> None:
-        if self._is_stopped:
-            raise DeadlineReached(f"{self._file_name}: the run's time is over. Call again: it is copied then.")
 
     def _drop(self) -> None:
         if self._response is not None:

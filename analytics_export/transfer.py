@@ -19,8 +19,6 @@ from analytics_export.source import Mismatch, Source, SourceChanged, SourceStrea
 from analytics_export.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
 
 PROGRESS_EVERY_S = 20.0
-SHORT_BYTES = 256 * 1024
-"""A file up to this length is sent in one request: a session would cost another, and has nothing to resume."""
 MAX_VERSIONS = 3
 """How many versions of a file one copy follows before it leaves the rest to a new comparison."""
 
@@ -66,8 +64,8 @@ class Transfer:
         self._began = self._said = self._monotonic()
         self._is_stopped = False
 
-    def run(self) -> Landed:
-        """Compare, and copy where needed.
+    def run(self, before_copy: Callable[[], None]) -> Landed:
+        """Compare, and copy where needed; `before_copy` may raise to prevent it.
 
         Raises Conflict where the bucket or the listing changed meanwhile, IntegrityFailure after a second mismatch,
         LinkRefused, ExportServiceError, Misconfigured, DeadlineReached and UpstreamUnavailable.
@@ -75,7 +73,7 @@ class Transfer:
         mismatches = changes = 0
         while True:
             try:
-                return self._once()
+                return self._once(before_copy)
             except Mismatch as mismatch:
                 mismatches += 1
                 self._log.warning("integrity_mismatch", detail=mismatch.detail, tries=mismatches)
@@ -104,22 +102,25 @@ class Transfer:
             self._log.info(
                 "copy_progress",
                 copied_bytes=stream.position,
-                size_bytes=stream.file.size,
+                size_bytes=stream.size_bytes,
                 seconds=round(now - self._began, 1),
             )
 
-    def _once(self) -> Landed:
+    def _once(self, before_copy: Callable[[], None]) -> Landed:
         held = self._held
         if held is not None and held.size > 0 and _equal(held, self._source.look(self._listing, self._file_name)):
             return Landed(held, is_copied=False, header=None)
-        with self._source.open(self._listing, self._file_name) as stream:
-            if held is not None and _equal(held, stream.file):
-                return Landed(held, is_copied=False, header=None)
-            if stream.file.size == 0:
-                self._before_visible()
+        before_copy()
+        with SourceStream(self._source, self._listing, self._file_name) as stream:
             self._stream = stream
             if self._is_stopped:
                 stream.stop()
+            file = stream.begin()
+            if held is not None and _equal(held, file):
+                return Landed(held, is_copied=False, header=None)
+            if file.size == 0:
+                stream.check_stop()
+                self._before_visible()
             landed = self._copied(stream)
         if landed.is_copied:
             seconds = round(self._monotonic() - self._began, 3)
@@ -139,10 +140,7 @@ class Transfer:
         return Landed(stored, is_copied=is_sent, header=body.header if is_sent else None)
 
     def _uploaded(self, stream: SourceStream, body: "_Body") -> StoredObject:
-        """Send until the object is there: in one request, or in a session and a new one where that is lost."""
-        if stream.file.size <= SHORT_BYTES:
-            content = b"".join(iter(lambda: body.read(SHORT_BYTES) if len(body) else b"", b""))
-            return self._landing.store(self._object_name, stream.file, content, replaces=self._held)
+        """Send until the object is there, in a new session where Cloud Storage loses one."""
         patience = Patience(self._deadline)
         while True:
             upload = self._landing.begin_upload(self._object_name, stream.file, replaces=self._held)

@@ -12,7 +12,7 @@ import requests
 from analytics_export.errors import Misconfigured, UpstreamUnavailable
 from analytics_export.manifest import StoredObject
 from analytics_export.retries import Deadline, retry_after_s
-from analytics_export.source import NETWORK_ERRORS
+from analytics_export.sessions import NETWORK_ERRORS
 
 CANCEL_S = 5.0
 """Cancelling is a courtesy; nothing waits for it longer, in seconds."""
@@ -100,7 +100,7 @@ class Upload:
                 raise SessionLost
             case 400 | 412:
                 raise UploadRefused
-            case 408 | 429 | 500 | 502 | 503 | 504 as status:
+            case status if status >= 500 or status in {408, 425, 429}:  # noqa: PLR2004 - RFC 9110: server error
                 asked_s = retry_after_s(response.headers.get("Retry-After"), self._deadline.clock)
                 raise UploadInterrupted(f"{self._name}: Cloud Storage answered {status}.", asked_to_wait_s=asked_s)
             case status:

@@ -18,10 +18,10 @@ _HEAD = (
     "| | seconds | fastest .. slowest | MB/s | CPU-s per GiB | peak MB | requests | new connections | ratio | runs |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
-REQUESTS_A_FILE = 2
-"""Of a copied short file: the GET and the upload."""
-REQUESTS_A_PERIOD = 5
-"""One after the other around the copies: manifest, export service's listing, bucket's listing, that again, manifest."""
+REQUESTS_A_FILE = 3
+"""Of a copied file: the GET, the start of the upload session, the PUT."""
+REQUESTS_A_PERIOD = 6
+"""One after the other around the copies: the manifest twice, both listings, the bucket's twice more."""
 
 
 def text(tables: list[list[Row]], cold: ColdStart, *, command: str) -> str:

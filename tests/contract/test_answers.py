@@ -10,7 +10,6 @@ from tests.conftest import StartFunction
 from tests.watched import WatchedFunction
 
 UNUSABLE = "projects/local/secrets/unusable"
-LONG_FILE = {file(0): b"a\n" + b"1" * 300_000}  # too long to be sent in one request
 LINK = "https://elsewhere.example.org/file.csv?X-Goog-Signature=abc"
 
 
@@ -135,7 +134,6 @@ def test_a_secret_that_may_not_be_read_is_answered_500(
 @pytest.mark.ours_only
 @pytest.mark.parametrize("where", ["object.read", "object.list", "upload.start", "object.insert"])
 def test_a_bucket_that_may_not_be_used_is_answered_500(stack: Stack, function: WatchedFunction, where: str) -> None:
-    stack.exports.put(PREFIX, LONG_FILE)
     stack.faults.add(where, Kind.STATUS, status=403, times=None)
     detail = problem(function.post(DAY), 500, "misconfigured")["detail"]
     assert "BUCKET: " in detail
@@ -275,7 +273,6 @@ def test_a_service_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
 def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
     stack: Stack, function: WatchedFunction, where: str
 ) -> None:
-    stack.exports.put(PREFIX, LONG_FILE)
     stack.faults.add("upload.status", Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
     stack.faults.add(where, Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
     answer = function.post(DAY)
@@ -342,7 +339,7 @@ def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
 @pytest.mark.ours_only
 def test_500_is_worse_than_502(stack: Stack, function: WatchedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, name="2022-04-01", status=418, times=None)
-    stack.faults.add("object.insert", Kind.STATUS, name="2022-04-02", status=403, times=None)
+    stack.faults.add("upload.start", Kind.STATUS, name="2022-04-02", status=403, times=None)
     answer = function.post(span("2022-04-01", "2022-04-03"))
     problem(answer, 500, "misconfigured")
     assert [(each["error"] or {}).get("type") for each in exports(answer)] == [

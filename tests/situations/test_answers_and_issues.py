@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from local.function import FunctionProcess
+from analytics_export.sessions import session
+from local.function import REPOSITORY, FunctionProcess
 from local.stack import API_KEY, SECRET
 from tests.situations.world import (
     DAY,
     FOLDER,
     MANIFEST,
     PREFIX,
+    SECRETS_OF_A_RUN,
     World,
     csv,
     export_of,
@@ -106,6 +108,19 @@ def test_a_rotated_key_is_taken_up_once_it_is_refused(world: World) -> None:
     assert world.call().status == 200
 
 
+def test_a_second_rotation_within_one_run_is_taken_up_too(world: World) -> None:
+    """Each refusal reads the secret once more."""
+
+    def rotate(key: str) -> None:
+        world.stack.exports.keys = {key}
+        world.stack.secrets.add_version(SECRET, key)
+
+    world.stack.faults.add("export.list", "call", name="2022-05-02", call=lambda _request: rotate("second-key"))
+    world.stack.faults.add("export.list", "call", name="2022-05-03", call=lambda _request: rotate("third-key"))
+    span = {"aggregation": "granular", "frequency": "daily", "from": "2022-05-01", "to": "2022-05-03"}
+    assert world.call(span).status == 200
+
+
 def test_a_listing_of_thousands_of_links_is_taken(world: World) -> None:
     """5,000 files in one period."""
     files = {f"{PREFIX}-{number:012d}.csv": b"a,b\n%d,1\n" % number for number in range(5000)}
@@ -190,6 +205,36 @@ def test_the_key_is_never_sent_to_a_links_host(world: World) -> None:
     assert [request.path for request in world.stack.exports.requests.all() if "steal" in request.path] == seen
 
 
+def test_nothing_leaks_even_where_every_logger_is_at_debug(world: World) -> None:
+    """An operator who turns all logging up sees neither links' queries nor upload sessions nor the key."""
+    program = world.stack.root / "main.py"
+    program.write_text(
+        "import logging, sys\n"
+        f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
+        "logging.basicConfig(level=logging.DEBUG)\n"
+        "from main_of_the_repository import export_analytics\n".replace("main_of_the_repository", "repository_main")
+    )
+    (world.stack.root / "repository_main.py").write_text((REPOSITORY / "main.py").read_text())
+    world.issue(shards(2, size=400_000))
+    world.stack.faults.add("link.get", "reset", after_bytes=100_000)
+    loud = FunctionProcess(world.stack.function_env(), source=program)
+    with loud:
+        assert world.call(function=loud).status == 200
+        output = loud.output()
+    assert "DEBUG" in output
+    assert not [secret for secret in SECRETS_OF_A_RUN if secret in output]
+
+
+def test_a_cookie_of_one_party_is_not_kept_for_another(world: World) -> None:
+    """All of them may live on one host."""
+    world.issue(shards(1, size=1000))
+    world.stack.faults.add("link.get", "set_headers", headers={"Set-Cookie": "party=a; Path=/"}, times=None)
+    kept = session(connections=1)
+    answer = kept.get(world.stack.exports.link(FIRST))
+    assert "party" in answer.headers["Set-Cookie"]
+    assert not kept.cookies
+
+
 # --- re-issued exports --------------------------------------------------------------------------------------------
 
 REISSUES = {
@@ -252,9 +297,16 @@ def test_an_object_that_stands_in_the_way_is_replaced(world: World) -> None:
 
 
 def test_a_manifest_that_is_none_is_replaced(world: World) -> None:
-    """Whatever stands where the manifest belongs."""
+    """Whatever stands where the manifest belongs, nearly right ones included."""
     world.issue(shards(1, size=1000))
-    for text in (b"", b"not json", b"{}", b"[]", b'{"aggregation": 1}', b"\xff"):
+    assert world.call().status == 200
+    good = json.dumps(world.manifest())
+    nearly = [
+        good.replace('"size": ', '"size": "x", "n": '),
+        good.replace('"columns": [', '"columns": [["x"], '),
+        good.replace('"name": "', '"name": ["x"], "n": "'),
+    ]
+    for text in (b"", b"not json", b"{}", b"[]", b'{"aggregation": 1}', b"\xff", *map(str.encode, nearly)):
         world.put(MANIFEST, text)
         assert world.call(DAY | {"date": DAY["date"]}).status == 200
         world.check_right()
@@ -329,7 +381,7 @@ RIGHTS = {
 def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> None:
     """500 `misconfigured` names the permission and the bucket; when it is granted, the next call makes it right."""
     where, status, permission = right
-    world.issue(shards(2, size=600_000))
+    world.issue(shards(2, size=1000))
     world.stack.faults.add(where, "status", status=status, times=None)
     answer = world.call()
     assert (answer.status, slug(answer)) == (500, "misconfigured")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from analytics_export.crew import TICK_S
-from analytics_export.head import SourceFile
 from analytics_export.logs import Log
 from analytics_export.retries import Clock, Deadline
 from analytics_export.source import Source, SourceStream
@@ -23,7 +22,7 @@ SIZE_BYTES = 10_000_000_000
 class HalfWay:
     """A stream that moves as the test says."""
 
-    file = SourceFile(SIZE_BYTES, "yZRlqg==", None, None, None)
+    size_bytes = SIZE_BYTES
     position = 0
 
 
