@@ -1,5 +1,6 @@
 """Runs the peers in turn, and sees that each copy is whole."""
 
+import time
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -90,11 +91,11 @@ class Bench:
             if run.cost.failure:
                 self._broken[peer.name] = f"cannot reach the sink: {run.cost.failure}"
 
-    def rows(self, work: Work, *, seconds: float) -> list[Row]:
+    def rows(self, work: Work, *, seconds: float, ends_at: float) -> list[Row]:
         """Do the work in rounds, each peer once a round, in turn.
 
-        Each has an equal share of `seconds`, and no further round when that is spent; this project's copy, which all
-        are compared with, has all rounds.
+        Each has an equal share of `seconds`, and no further round when that is spent, and none that begins after
+        `ends_at`; this project's copy, which all are compared with, has all rounds.
         """
         rows = {peer.name: Row(peer.name, work) for peer in self._peers}
         for peer in self._peers:
@@ -107,6 +108,9 @@ class Bench:
             for peer in fit:
                 row = rows[peer.name]
                 if row.left_out or (peer is not fit[0] and row.spent_s >= seconds / len(fit)):
+                    continue
+                if peer is not fit[0] and time.monotonic() >= ends_at:
+                    row.left_out = "" if row.runs else "the bench's time was over; give it more with --seconds"
                     continue
                 run = self._run(peer, job)
                 if run.cost.failure:
