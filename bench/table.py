@@ -20,8 +20,10 @@ _HEAD = (
 )
 REQUESTS_A_FILE = 3
 """Of a copied file: the GET, the start of the upload session, the PUT."""
-REQUESTS_A_PERIOD = 6
-"""One after the other around the copies: the manifest twice, both listings, the bucket's twice more."""
+REQUESTS_A_PERIOD = 7
+"""One after the other around the copies: both listings, the bucket's twice more, two manifests read, one written."""
+REQUESTS_AN_UNCHANGED_PERIOD = 4
+"""Likewise: both listings, two manifests read."""
 
 
 def text(tables: list[list[Row]], cold: ColdStart, *, command: str) -> str:
@@ -84,7 +86,8 @@ def _requests_a_file(work: Work) -> int:
 def _floor_s(work: Work) -> float:
     """Return what the delay alone costs: the files' requests, `AT_ONCE` at once, and those of the period."""
     in_a_row = -(-work.files // AT_ONCE) * _requests_a_file(work)
-    return work.delay_s * (in_a_row + REQUESTS_A_PERIOD) if work.is_small else 0.0
+    around = REQUESTS_AN_UNCHANGED_PERIOD if work.is_there_already else REQUESTS_A_PERIOD
+    return work.delay_s * (in_a_row + around) if work.is_small else 0.0
 
 
 def _circumstances(command: str) -> list[str]:
