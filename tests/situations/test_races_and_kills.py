@@ -66,7 +66,6 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
 
 def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: FunctionProcess) -> None:
     """While one run is about to remove it, a new issue names it again and another run brings it."""
-    world.manifests_may_lag = True
     world.issue(shards(3, mark="old"))
     assert world.call().status == 200
     world.issue(shards(2, mark="old"))
