@@ -96,7 +96,7 @@ class Upload:
             case 308:
                 match = re.fullmatch(r"bytes=0-([0-9]{1,18})", response.headers.get("Range", ""))
                 return int(match[1]) + 1 if match else 0
-            case 404 | 410:
+            case 404 | 410 | 499:  # 499: ended, perhaps by a 412 whose answer was lost
                 raise SessionLost
             case 400 | 412:
                 raise UploadRefused

@@ -52,6 +52,7 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
     stage: str, change: str, world: World, other: FunctionProcess
 ) -> None:
     """The first run began with the old issue; both end, and the bucket is the new one, whole."""
+    world.manifests_may_lag = True
     world.issue(shards(3, mark="old"))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
     first = world.call_in_background()
@@ -59,7 +60,7 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
     world.issue(shards({"other bytes": 3, "fewer files": 2, "more files": 5}[change], mark="new"))
     second = world.call(function=other) if "upload" not in stage else world.call_in_background(other).result()
     hold.release()
-    assert (first.result().status, second.status) == (200, 200)
+    assert [answer.json().get("detail") for answer in (first.result(), second)] == [None, None]
     world.check_right()
 
 
@@ -89,6 +90,7 @@ def test_two_runs_start_together(attempt: int, world: World, other: FunctionProc
 
 def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
     """Two instances are told different contents for one period, always: one of the two wins, wholly."""
+    world.manifests_may_lag = True
     from local.stack import Stack  # noqa: PLC0415
 
     world.issue(shards(4, mark="ours", size=300_000))
@@ -212,6 +214,7 @@ def test_a_listing_that_outlasts_the_deadline_still_lets_every_call_move_on(worl
 
 def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world: World, other: FunctionProcess) -> None:
     """One run has looked for the last time and is about to write its manifest; another has replaced the files."""
+    world.manifests_may_lag = True
     world.issue(shards(2, mark="old"))
     assert world.call().status == 200
     world.stack.client().bucket(world.stack.bucket).blob(MANIFEST).delete()
@@ -223,7 +226,6 @@ def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world:
     wait_for(lambda: world.objects() == shards(2, mark="new"))
     manifest.release()
     assert (slower.result().status, faster.result().status) == (200, 200)
-    world.violations.clear()  # for as long as one listing takes, the slower run's manifest stood there
     world.check_right()
 
 

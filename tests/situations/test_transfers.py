@@ -318,6 +318,16 @@ def test_somebody_else_writes_a_file_while_it_is_uploaded(world: World) -> None:
     world.check_right()
 
 
+def test_a_refusal_whose_answer_is_lost_is_found_out(world: World) -> None:
+    """412 at the end of an upload, never heard: the session is over (499), and a new one meets the 412 again."""
+    world.issue(shards(1))
+    world.whole.add(crc32c(b"a,b\n1,2\n"))
+    world.stack.faults.add("upload.finish", "overwrite", body=b"a,b\n1,2\n")
+    world.stack.faults.add("upload.put", "lose_answer")
+    assert world.call().status == 200
+    world.check_right()
+
+
 def test_somebody_else_writes_a_file_before_its_upload_starts(world: World) -> None:
     """412 at the start of an upload."""
     world.issue(shards())
