@@ -5,7 +5,7 @@ what it expects to find, and a run that finds something else compares the whole 
 ends as the export service lists it, whoever wrote which file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -245,17 +245,7 @@ class PeriodExport:
         return before.columns if before else ()
 
     def _done(self, status: Status, manifest: Manifest, *, columns_changed: bool) -> ExportResult:
-        return ExportResult(
-            aggregation=self._aggregation,
-            period=self._period,
-            status=status,
-            objects=len(manifest.objects),
-            size_bytes=sum(stored.size for stored in manifest.objects),
-            bytes_copied=self._bytes_copied,
-            columns_changed=columns_changed,
-            manifest=self._landing.uri(self._landing.manifest_name(self._aggregation, self._period)),
-            error=None,
-        )
+        return self._result(status, manifest.objects, columns_changed=columns_changed)
 
     def _failed(self, error: ExportError) -> ExportResult:
         match error:
@@ -265,16 +255,26 @@ class PeriodExport:
                 status = Status.INCOMPLETE
             case _:
                 status = Status.FAILED
+        return self._result(status, [landed.stored for landed in self._landed.values()], error=error)
+
+    def _result(
+        self,
+        status: Status,
+        objects: Collection[StoredObject],
+        *,
+        columns_changed: bool = False,
+        error: ExportError | None = None,
+    ) -> ExportResult:
         name = self._landing.manifest_name(self._aggregation, self._period)
         return ExportResult(
             aggregation=self._aggregation,
             period=self._period,
             status=status,
-            objects=len(self._landed),
-            size_bytes=sum(landed.stored.size for landed in self._landed.values()),
+            objects=len(objects),
+            size_bytes=sum(stored.size for stored in objects),
             bytes_copied=self._bytes_copied,
-            columns_changed=False,
-            manifest=self._landing.uri(name) if self._manifest.manifest else None,
+            columns_changed=columns_changed,
+            manifest=self._landing.uri(name) if error is None or self._manifest.manifest else None,
             error=error,
         )
 
