@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.manifest import Manifest, StoredObject
+from analytics_export.bucket.manifest import Manifest, StoredObject
 from analytics_export.periods import Aggregation, Frequency, Period
 
 MANIFEST = Manifest(
