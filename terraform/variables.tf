@@ -234,6 +234,26 @@ variable "project_id" {
   }
 }
 
+variable "queue" {
+  description = "The Cloud Tasks queue that large backfills go through. enabled: false makes none. name: default is name; the name of a deleted queue is blocked for up to 7 days, so take another one to make it again before. region: where it lives, if region has no Cloud Tasks; default region."
+  type = object({
+    enabled = optional(bool, true)
+    name    = optional(string)
+    region  = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.queue.name == null || can(regex("^[A-Za-z0-9-]{1,100}$", var.queue.name))
+    error_message = "queue.name: expected 1..100 letters, digits and -, or null."
+  }
+  validation {
+    condition     = var.queue.region == null || can(regex("^[a-z]+-[a-z]+[0-9]+$", var.queue.region))
+    error_message = "queue.region: expected a region such as europe-west3, or null."
+  }
+}
+
 variable "region" {
   description = "Where the function, its image and the secret live; in the same part of the world as location."
   type        = string
