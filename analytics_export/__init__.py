@@ -7,6 +7,7 @@ The modules in reading order, as the data goes:
 - `config`: the settings, each with its unit, default and check
 - `export`: the story of one run: list, compare, copy, clean up, manifest
 - `report`: how that ended
+- `tasks`: calls of this function, handed to Cloud Tasks
 - `export_service`: Usercentrics' API: a period -> signed links, or the error it means
 - `api_key`: the key to it, from Secret Manager
 - `crew`: several transfers at the same time

@@ -14,7 +14,7 @@ DOES_IO = {
 }  # fmt: skip
 ORDER = [
     "errors", "periods", "columns", "logs", "config", "request", "report", "manifest", "head", "retries", "sessions",
-    "api_key", "export_service", "source", "upload", "landing", "transfer", "crew", "export",
+    "api_key", "tasks", "export_service", "source", "upload", "landing", "transfer", "crew", "export",
 ]  # fmt: skip
 """From the ground up: a module imports only what stands before it."""
 
