@@ -1,5 +1,6 @@
 """A tiny HTTP server that writes down what reaches it and answers as it is told."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ class Says:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     after_s: float = 0.0
+    body: bytes = b""
+    byte_every_s: float = 0.0
 
 
 class _Server(ThreadingHTTPServer):
@@ -49,9 +52,13 @@ class Recorder:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 says = recorder.enter(Call(self.path, dict(self.headers), body, time.monotonic()))
                 self.send_response(says.status)
-                for name, value in {**says.headers, "Content-Length": "0"}.items():
+                for name, value in {**says.headers, "Content-Length": str(len(says.body))}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                with contextlib.suppress(ConnectionError):  # the other side may have had enough
+                    for byte in says.body:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(says.byte_every_s)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -347,6 +347,17 @@ class TestDelivery:
         assert function.calls[1].headers["X-CloudTasks-TaskExecutionCount"] == "0"
         assert function.calls[1].at - function.calls[0].at < 0.9
 
+    def test_the_dispatch_deadline_is_for_the_whole_answer(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        says = iter([Says(body=b"x" * 50, byte_every_s=0.02), Says()])
+        function.answer = lambda _: next(says)
+        tasks.queue.deadline_scale = 0.01
+        tasks.queue.targets = [function.url]
+        create(client, dispatch_deadline=timedelta(seconds=15))
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "504"
+
     def test_a_function_that_is_not_there_counts_as_503(
         self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
     ) -> None:
@@ -413,12 +424,12 @@ class TestLimits:
     def test_slow_downs_grow_with_each_503_in_a_row(
         self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
     ) -> None:
-        statuses = iter([503, 503, 503, 200, 503])
+        statuses = iter([503, 503, 503, 200, 503, 200])
         function.answer = lambda _: Says(next(statuses))
         tasks.queue.wait_scale = 0.05
         tasks.queue.retry = RetryRules(max_attempts=1)
         tasks.queue.max_concurrent_dispatches = 1
-        for number in range(5):
+        for number in range(6):
             create(client, f"task-{number}")
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
@@ -427,6 +438,7 @@ class TestLimits:
         assert waits[1] >= 0.1
         assert waits[2] >= 0.2
         assert waits[3] < 0.05
+        assert 0.05 <= waits[4] < 0.3, "the row has ended, and another begins"
         assert len(tasks.queue.gave_up) == 4
 
     def test_a_503_may_ask_for_a_longer_pause(
