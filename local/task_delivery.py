@@ -63,16 +63,17 @@ class Delivery:
         try:
             self._connect()
             self._connection.request("POST", self._path, self._body, dict(self._headers))
-            self._set_timeout()
             response = self._connection.getresponse()
             while response.read1(1 << 16):
-                self._set_timeout()
+                self._check_time()
         except TimeoutError:
             return Reply(TIMEOUT_STATUS)
         except (OSError, http.client.HTTPException):
             return Reply(NO_ANSWER_STATUS)
         finally:
             self._connection.close()
+        if response.length:  # the connection ended before the answer did
+            return Reply(NO_ANSWER_STATUS)
         return Reply(response.status, _seconds(response.headers.get("Retry-After")))
 
     def break_off(self) -> None:
@@ -88,13 +89,10 @@ class Delivery:
         if self._is_broken_off:
             raise ConnectionAbortedError
 
-    def _set_timeout(self) -> None:
+    def _check_time(self) -> None:
         """The deadline is for the whole answer, not for each of its parts."""
-        left_s = self._until - time.monotonic()
-        if left_s <= 0:
+        if time.monotonic() > self._until:
             raise TimeoutError
-        if self._socket is not None and self._socket.fileno() >= 0:  # closed with the last byte, where the server wants
-            self._socket.settimeout(left_s)
 
 
 def headers(own: Mapping[str, str], *, queue_id: str, task_id: str, attempt: Attempt) -> dict[str, str]:

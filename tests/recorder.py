@@ -52,7 +52,7 @@ class Recorder:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 says = recorder.enter(Call(self.path, dict(self.headers), body, time.monotonic()))
                 self.send_response(says.status)
-                for name, value in {**says.headers, "Content-Length": str(len(says.body))}.items():
+                for name, value in {"Content-Length": str(len(says.body)), **says.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 with contextlib.suppress(ConnectionError):  # the other side may have had enough

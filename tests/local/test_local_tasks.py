@@ -358,6 +358,16 @@ class TestDelivery:
         tasks.queue.wait_until_empty()
         assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "504"
 
+    def test_half_an_answer_counts_as_503(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        says = iter([Says(body=b"half", headers={"Content-Length": "8"}), Says()])
+        function.answer = lambda _: next(says)
+        tasks.queue.targets = [function.url]
+        create(client)
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "503"
+
     def test_a_function_that_is_not_there_counts_as_503(
         self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
     ) -> None:
