@@ -316,8 +316,7 @@ class TestWatching:
 
 
 class TestTheQueue:
-    def test_may_be_filled_and_called_for_by_nobody_else(self) -> None:
-        """The agent makes tokens of the account that calls the function, and of no other."""
+    def test_cloud_tasks_may_make_tokens_of_the_account_that_calls_the_function_and_of_no_other(self) -> None:
         (binding,) = resources("defaults", "google_service_account_iam_member").values()
         assert re.search(
             r'"cloud_tasks_acts_as_invoke" \{[^}]*service_account_id = google_service_account.invoke.name',
