@@ -1,11 +1,11 @@
 """Hands calls of this function to Cloud Tasks: one task a call, thousands in a few seconds.
 
-Cloud Tasks answers a creation in some 30 ms, and only one task comes with each (its batch call is a long-running
-operation, whose outcome the right to create tasks does not let us read). So `THREADS` creations are under way at once:
-3,652 tasks take some 4 s that way. Each thread takes the next task when it is done with one, so nothing piles up.
+A creation is a round trip for one task. (Cloud Tasks has a batch call too; it is a long-running operation, whose
+outcome has to be asked for with a further right.) So `THREADS` creations are under way at once, and each thread takes
+the next task when it is done with one: nothing piles up. At 30 ms a creation, 3,652 tasks take 4.6 s on two cores.
 
-What a task says, and does not say: the queue itself names the target (host and token, by Terraform), always; so the URL
-here is a placeholder that leads nowhere, and the function needs to know neither its own address nor an account.
+The queue itself names its target, host and token, in place of whatever a task says (Terraform: `http_target`). So the
+URL here is a placeholder that leads nowhere, and the function needs to know neither its own address nor an account.
 """
 
 import hashlib
@@ -58,10 +58,11 @@ def task_id(run_id: str, label: str) -> str:
     """Return the last part of a task's name: a hash of both, then the label.
 
     Tasks have names so that a creation whose answer got lost can be tried again without a second task (ALREADY_EXISTS
-    says that the first try counted), and so that listings and log lines tell the period. A name cannot be used
-    again for up to 24 hours after its task has ended, purged tasks included. Named by the period alone, a second
-    backfill on the same day would be swallowed without a word; so the fan-out's `run_id` is part of it. The hash stands
-    first because names with equal beginnings slow Cloud Tasks down.
+    means that the first try counted), and so that listings and log lines show the period. A name cannot be used again
+    for up to 24 hours after its task has ended, purged tasks included: named by the period alone, a second backfill on
+    the same day would be swallowed without a word. So the fan-out's `run_id` is part of it. The hash comes first
+    because names with equal beginnings slow Cloud Tasks down. Names cost a look-up a creation; unnamed tasks would do
+    too, as a second task for a period is harmless.
     Source: google-cloud-tasks, `CreateTaskRequest.task`, "Task De-duplication".
     """
     digest = hashlib.sha256(f"{run_id}|{label}".encode()).hexdigest()
@@ -82,10 +83,12 @@ class TaskQueue:
         """Create a task for each, and say which are queued.
 
         The first definite failure ends it: Misconfigured when the queue or a right is missing, UpstreamUnavailable when
-        Cloud Tasks does not answer within `BUDGET_S`, DeadlineReached. Nothing is raised: what is queued stays queued
-        and has to be told. `run_id` names this fan-out: with another one every task is new, with the same one those
-        that were queued before count as queued. Calling again with another is harmless too: a task for a period
-        that is complete by then has nothing to do.
+        Cloud Tasks does not take a task within `BUDGET_S`, DeadlineReached. It is returned and not raised, because what
+        is queued by then stays queued, and the caller has to know. After the deadline it takes less than
+        `BUDGET_S` + `CALL_TIMEOUT_S`, which is less than the grace.
+
+        `run_id` names this fan-out. With another one every task is new: harmless, because a task for a period that is
+        complete by then has nothing to do. With the same one, those that were queued before count as queued.
         """
         creations = _Creations(iter(tasks), deadline)
         try:
@@ -154,8 +157,9 @@ class TaskQueue:
                     f"TASKS_QUEUE: {self._queue} did not accept a task ({type(exc).__name__}). It has to be a queue as "
                     f"Terraform makes it: gcloud tasks queues describe {place}"
                 )
+        last = exc.cause if isinstance(exc, exceptions.RetryError) else exc
         return UpstreamUnavailable(
-            f"Cloud Tasks did not take a task within {BUDGET_S:.0f} s ({type(exc).__name__}). Call again later."
+            f"Cloud Tasks did not take a task within {BUDGET_S:.0f} s ({type(last).__name__}). Call again later."
         )
 
 

@@ -20,7 +20,7 @@ from local.task_rules import DEFAULT_DEADLINE, Refused, check_queue_name, check_
 
 INVOKER = "analytics-export-invoke@local.iam.gserviceaccount.com"
 LARGEST_PAGE = 1000
-_WORKERS = 128  # more than a client sends at once, so that a delay of one does not hold up another
+_WORKERS = 128  # more than a client sends at once, so that a delayed call delays no other
 _NO_QUEUE = "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize."
 
 _NamesAQueue = types.GetQueueRequest | types.PauseQueueRequest | types.ResumeQueueRequest | types.PurgeQueueRequest
@@ -175,7 +175,7 @@ def _completed(asked: Task, name: str) -> Task:
 
 
 def _shown(task: Task, view: Task.View) -> Task:
-    """The task as an answer tells it: without its body unless FULL is asked for."""
+    """The task as an answer shows it: without its body unless FULL is asked for."""
     is_full = view == Task.View.FULL
     shown = Task(task)
     shown.view = Task.View(Task.View.FULL if is_full else Task.View.BASIC)

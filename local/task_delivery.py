@@ -48,7 +48,7 @@ class Delivery:
     """A POST under way; `break_off` ends it from another thread."""
 
     def __init__(self, target: str, *, path: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> None:
-        """`target` is `http://host:port`: the queue's override of the host that stands in the task's URL."""
+        """`target` is `http://host:port`: the queue's override of the host in the task's URL."""
         self._path = path
         self._headers = headers
         self._body = body

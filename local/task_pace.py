@@ -10,10 +10,10 @@ LONGEST_SLOW_DOWN_S = 64.0
 class Pace:
     """When the next dispatch may start.
 
-    The rate is kept by even spaces; the real queue may also send bursts. After 429 and 503 nothing is dispatched for
-    1 s, doubled with each such answer in a row up to 64 s, and for Retry-After at least; the first other answer ends
-    the row. Google says that the queue "will use a higher backoff rate" then and that Retry-After "is considered", and
-    gives no figures: these are ours.
+    The rate is kept by even spaces. The real queue may also send bursts, and starts slowly after a pause; this one does
+    neither. After 429 and 503 nothing is dispatched for 1 s, doubled with each such answer in a row up to 64 s, and for
+    Retry-After at least; the first other answer ends the row. Google says that the queue "will use a higher backoff
+    rate" then and that Retry-After "is considered", and gives no figures: these are ours.
     """
 
     def __init__(self) -> None:

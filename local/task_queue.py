@@ -219,7 +219,7 @@ class Queue:
             return None
 
     def _wait_s(self, now: float) -> float:
-        """How long until something can be dispatched, or until it is time to look again."""
+        """How long until something can be dispatched, or until the settings are to be read again."""
         is_full = self._calls >= self.max_concurrent_dispatches
         if self.is_paused or is_full or not self.targets or not self._dispatches:
             return TICK_S

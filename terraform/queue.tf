@@ -34,7 +34,7 @@ resource "google_cloud_tasks_queue" "backfill" {
   location = local.queue_region
   name     = local.queue_name
 
-  # The target stands here and not in each task: the function needs to know neither its own address nor an account whose
+  # The target is named here and not in each task: the function needs to know neither its own address nor an account whose
   # token it may ask for, only the queue's name. ALWAYS puts this host in place of the one in a task.
   http_target {
     http_method = "POST"

@@ -154,7 +154,7 @@ variable "exports" {
 }
 
 variable "function" {
-  description = "How the function runs. deadline_seconds: when a run stops starting work and answers 503 (60..1740). ingress: ALLOW_ALL or ALLOW_INTERNAL_ONLY (then only Scheduler gets through, no curl). max_instances: 1..10. memory_mib: 256, 512 or 1024. settings: further environment settings of the function, by name."
+  description = "How the function runs. deadline_seconds: when a run stops starting work and answers 503 (60..1740). ingress: ALLOW_ALL or ALLOW_INTERNAL_ONLY (then only Cloud Scheduler and Cloud Tasks get through, no curl). max_instances: 1..10. memory_mib: 256, 512 or 1024. settings: further environment settings of the function, by name."
   type = object({
     deadline_seconds = optional(number, 1740)
     ingress          = optional(string, "ALLOW_ALL")

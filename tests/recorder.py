@@ -1,4 +1,4 @@
-"""A tiny HTTP server that writes down what reaches it and answers as it is told."""
+"""A tiny HTTP server that writes down what reaches it and answers as a test says."""
 
 import contextlib
 import threading

@@ -165,6 +165,7 @@ def test_an_outage_ends_it_within_its_budget(queue: TaskQueue, faults: Faults, m
     error = error_of(fan_out(queue, days(100)), UpstreamUnavailable)
     assert time.monotonic() - began < 3
     assert "Cloud Tasks did not take a task" in error.detail
+    assert "(ServiceUnavailable)" in error.detail
 
 
 def test_a_service_that_never_answers_is_given_up_too(

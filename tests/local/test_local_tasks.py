@@ -281,8 +281,8 @@ class TestDelivery:
         create(client, "a")
         tasks.queue.wait_until_empty()
         names = ["RetryCount", "ExecutionCount", "PreviousResponse", "RetryReason"]
-        told = [tuple(call.headers.get(f"X-CloudTasks-Task{name}") for name in names) for call in function.calls]
-        assert told == [("0", "0", None, None), ("1", "0", "503", ""), ("2", "1", "404", "")]
+        seen = [tuple(call.headers.get(f"X-CloudTasks-Task{name}") for name in names) for call in function.calls]
+        assert seen == [("0", "0", None, None), ("1", "0", "503", ""), ("2", "1", "404", "")]
         assert [request.status for request in tasks.requests.of("task.deliver")] == [503, 404, 200]
 
     @pytest.mark.parametrize("status", [200, 202, 204])
@@ -436,7 +436,7 @@ class TestLimits:
     ) -> None:
         statuses = iter([503, 503, 503, 200, 503, 200])
         function.answer = lambda _: Says(next(statuses))
-        tasks.queue.wait_scale = 0.05
+        tasks.queue.wait_scale = 0.15
         tasks.queue.retry = RetryRules(max_attempts=1)
         tasks.queue.max_concurrent_dispatches = 1
         for number in range(6):
@@ -444,11 +444,11 @@ class TestLimits:
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
         waits = [later.at - earlier.at for earlier, later in pairwise(function.calls)]
-        assert waits[0] >= 0.05
-        assert waits[1] >= 0.1
-        assert waits[2] >= 0.2
-        assert waits[3] < 0.05
-        assert 0.05 <= waits[4] < 0.3, "the row has ended, and another begins"
+        assert waits[0] >= 0.15
+        assert waits[1] >= 0.3
+        assert waits[2] >= 0.6
+        assert waits[3] < 0.15
+        assert 0.15 <= waits[4] < 1, "the row has ended, and another begins"
         assert len(tasks.queue.gave_up) == 4
 
     def test_a_503_may_ask_for_a_longer_pause(
