@@ -11,6 +11,7 @@ The modules in reading order, as the data goes:
 - `period_sync`: the story of one period: list, compare, copy, clean up, manifest
 - `report`: how that ended
 - `answers`: what the caller gets
+- `tasks`: calls of this function, handed to Cloud Tasks
 - `services`: what the periods of one call work with
 - `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means
 - `source.links`: which signed links are taken
