@@ -16,7 +16,8 @@ The modules in reading order, as the data goes:
 - `upload`: a resumable upload, a request at a time
 - `landing`: the bucket: names, what it holds, manifests
 - `manifest`: what a complete period consists of
-- `columns`: the first line of a CSV file
+- `columns`: the first line of a CSV file, and how the file is written
+- `header_rules`: when that line can be a header
 - `retries`: how often, how long, and why; the clock
 - `sessions`: HTTP connections
 - `errors`: every way a run can end other than well

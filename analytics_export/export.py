@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import uniform
 
+from analytics_export.columns import CsvFormat, compared
 from analytics_export.crew import Crew
 from analytics_export.errors import (
     Conflict,
@@ -21,6 +22,7 @@ from analytics_export.errors import (
     worst,
 )
 from analytics_export.export_service import ExportService, Listing
+from analytics_export.header_rules import Columns
 from analytics_export.landing import Landing
 from analytics_export.logs import Log
 from analytics_export.manifest import Manifest, ManifestOnFile, StoredObject
@@ -33,8 +35,6 @@ from analytics_export.transfer import Landed, Transfer
 
 PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """The longest pause before each further round, drawn at random so that of two runs one gets ahead, in seconds."""
-
-Columns = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,13 @@ class PeriodExport:
         names = {name: self._landing.object_name(self._aggregation, self._period, name) for name in listing.file_names}
         self._land(listing, names, held)
         self._remove([stored for name, stored in held.items() if name not in names])
-        objects = tuple(self._landed[name].stored for name in names)
+        self._landed = {name: self._landed[name] for name in names}  # as listed: the first one's columns count
+        objects = tuple(landed.stored for landed in self._landed.values())
         manifest = self._manifest.manifest
         if manifest is not None and self._fits(manifest, objects):
             status = Status.COPIED if self._has_changed else Status.UNCHANGED
-            headers = [manifest.columns] if manifest.columns else []
-            return self._done(status, manifest, columns_changed=self._says_changed(headers))
+            is_changed = self._says_changed([manifest.csv_format], self._columns_before())
+            return self._done(status, manifest, columns_changed=is_changed)
         self._verify(objects)
         return self._completed(objects)
 
@@ -194,14 +195,14 @@ class PeriodExport:
 
     def _completed(self, objects: tuple[StoredObject, ...]) -> ExportResult:
         """Write the manifest."""
-        headers = self._headers()
-        columns_changed = self._says_changed(headers)
+        before = self._columns_before()
+        formats = self._csv_formats(before)
         manifest = Manifest(
             aggregation=self._aggregation,
             period=self._period,
             analytics_id=self._exporter.analytics_id,
             completed_at=self._deadline.clock.now(),
-            columns=headers[0] if headers else (),
+            csv_format=next(iter(formats.values()), CsvFormat()),
             objects=objects,
         )
         self._manifest = self._landing.write_manifest(manifest, replaces_generation=self._manifest.generation)
@@ -211,21 +212,31 @@ class PeriodExport:
             name = self._landing.manifest_name(self._aggregation, self._period)
             self._landing.remove(name, generation=str(self._manifest.generation))
             raise
+        self._say_unusable(formats)
+        columns_changed = self._says_changed([*formats.values()], before)
         return self._done(Status.COPIED, manifest, columns_changed=columns_changed)
 
-    def _headers(self) -> list[Columns]:
-        """Return the first line of each file that has one; those that were there already are read from the bucket."""
+    def _csv_formats(self, before: Columns) -> dict[str, CsvFormat]:
+        """Return how each object that holds text is written; those that were there already are read from the bucket."""
         with ThreadPoolExecutor(self._exporter.parallel_transfers) as pool:
-            columns = pool.map(
-                lambda landed: landed.header.columns() if landed.header else self._landing.columns(landed.stored),
+            found = pool.map(
+                lambda landed: landed.csv_format or self._landing.csv_format(landed.stored),
                 self._landed.values(),
             )
-            return [each for each in columns if each is not None]
+            names = [landed.stored.name for landed in self._landed.values()]
+            written = {name: each for name, each in zip(names, found, strict=True) if each is not None}
+        return dict(zip(written, compared([*written.values()], before), strict=True))
 
-    def _says_changed(self, headers: list[Columns]) -> bool:
+    def _say_unusable(self, formats: dict[str, CsvFormat]) -> None:
+        """Warn once of first lines that are no header, by the rule alone: they may hold anything."""
+        unusable = [(name, each.unusable) for name, each in formats.items() if each.unusable]
+        for name, rule in unusable[:1]:
+            self._log.warning("header_unusable", object=name, rule=rule, objects=len(unusable))
+
+    def _says_changed(self, formats: list[CsvFormat], before: Columns) -> bool:
         """Say, and warn, whether the columns differ between the files or from the period before."""
+        headers = [each.columns for each in formats if each.columns]
         differing = [(headers[0], columns) for columns in headers[1:] if columns != headers[0]]
-        before = self._columns_before()
         if headers and before and before != headers[0]:
             differing.append((before, headers[0]))
         for old, new in differing[:1]:
@@ -242,7 +253,7 @@ class PeriodExport:
             before = self._landing.manifest(self._aggregation, self._period.previous).manifest
         except OverflowError:  # the calendar begins with this period
             return ()
-        return before.columns if before else ()
+        return before.csv_format.columns if before else ()
 
     def _done(self, status: Status, manifest: Manifest, *, columns_changed: bool) -> ExportResult:
         return self._result(status, manifest.objects, columns_changed=columns_changed)

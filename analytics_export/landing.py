@@ -13,7 +13,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from analytics_export.columns import LONGEST_HEADER_BYTES, HeaderSniffer
+from analytics_export.columns import LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer
 from analytics_export.errors import Conflict, ExportError, LinkRefused, Misconfigured, UpstreamUnavailable
 from analytics_export.head import SourceFile
 from analytics_export.manifest import Manifest, ManifestOnFile, StoredObject
@@ -110,8 +110,8 @@ class Landing:
 
         self._call(delete, "storage.objects.delete")
 
-    def columns(self, stored: StoredObject) -> tuple[str, ...] | None:
-        """Return the first line of an object, as `HeaderSniffer.columns` does."""
+    def csv_format(self, stored: StoredObject) -> CsvFormat | None:
+        """Return how an object is written, as `HeaderSniffer.csv_format` does."""
         sniffer, start = HeaderSniffer(), 0
         while start < min(stored.size, LONGEST_HEADER_BYTES) and not sniffer.is_done:
             end = start + BLOCK_BYTES
@@ -120,7 +120,7 @@ class Landing:
                 break
             sniffer.feed(start, block)
             start = end
-        return sniffer.columns()
+        return sniffer.csv_format()
 
     def _range(self, stored: StoredObject, start: int, end: int) -> bytes:
         blob = self._bucket.blob(stored.name, generation=int(stored.generation))

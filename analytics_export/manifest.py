@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 
+from analytics_export.columns import CsvFormat
+from analytics_export.header_rules import why_unusable
 from analytics_export.periods import Aggregation, Frequency, Period
 
 
@@ -26,7 +28,8 @@ class Manifest:
     period: Period
     analytics_id: str
     completed_at: datetime
-    columns: tuple[str, ...]
+    csv_format: CsvFormat
+    """Of the first file that holds any text; the defaults where none does."""
     objects: tuple[StoredObject, ...]
 
     def to_json(self) -> str:
@@ -40,7 +43,11 @@ class Manifest:
             "analytics_id": self.analytics_id,
             "completed_at": self.completed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "bytes": sum(stored.size for stored in self.objects),
-            "columns": self.columns,
+            "columns": self.csv_format.columns,
+            "field_delimiter": self.csv_format.field_delimiter,
+            "encoding": self.csv_format.encoding,
+            "byte_order_mark": self.csv_format.byte_order_mark,
+            "compression": self.csv_format.compression,
             "objects": [asdict(stored) for stored in self.objects],
         }
         return json.dumps(value, ensure_ascii=False) + "\n"
@@ -59,7 +66,7 @@ class Manifest:
                 ),
                 analytics_id=_text(value["analytics_id"]),
                 completed_at=datetime.fromisoformat(value["completed_at"]),
-                columns=tuple(map(_text, value["columns"])),
+                csv_format=_csv_format(value),
                 objects=tuple(_stored_object(each) for each in value["objects"]),
             )
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -74,6 +81,22 @@ class ManifestOnFile:
     """None where nothing stands there, or nothing that can be read as a manifest."""
     generation: int
     """0 where nothing stands there."""
+
+
+def _csv_format(value: Mapping[str, object]) -> CsvFormat:
+    """Return what the manifest says; version 1.0.0 wrote only columns, whatever stood in the first line."""
+    columns = value["columns"]
+    if not isinstance(columns, list):
+        raise TypeError
+    usual = CsvFormat()
+    found = CsvFormat(
+        columns=tuple(map(_text, columns)),
+        field_delimiter=_text(value.get("field_delimiter", usual.field_delimiter)),
+        encoding=_text(value.get("encoding", usual.encoding)),
+        byte_order_mark=value.get("byte_order_mark", usual.byte_order_mark) is True,
+        compression=_text(value.get("compression", usual.compression)),
+    )
+    return replace(found, columns=()) if why_unusable(found.columns) else found
 
 
 def _stored_object(value: Mapping[str, object]) -> StoredObject:

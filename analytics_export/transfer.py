@@ -7,7 +7,7 @@ itself below `SourceStream.read`; the bucket's side is mended here, by asking wh
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics_export.columns import HeaderSniffer
+from analytics_export.columns import CsvFormat, HeaderSniffer
 from analytics_export.errors import Conflict, IntegrityFailure, UpstreamUnavailable
 from analytics_export.export_service import Listing
 from analytics_export.head import SourceFile
@@ -30,8 +30,8 @@ class Landed:
     stored: StoredObject
     is_copied: bool
     """False where it was there already."""
-    header: HeaderSniffer | None
-    """What passed by while copying; None where nothing did."""
+    csv_format: CsvFormat | None
+    """As seen while copying; None where no text passed by."""
 
 
 class Transfer:
@@ -109,7 +109,7 @@ class Transfer:
     def _once(self, before_copy: Callable[[], None]) -> Landed:
         held = self._held
         if held is not None and held.size > 0 and _equal(held, self._source.look(self._listing, self._file_name)):
-            return Landed(held, is_copied=False, header=None)
+            return Landed(held, is_copied=False, csv_format=None)
         before_copy()
         with SourceStream(self._source, self._listing, self._file_name) as stream:
             self._stream = stream
@@ -117,7 +117,7 @@ class Transfer:
                 stream.stop()
             file = stream.begin()
             if held is not None and _equal(held, file):
-                return Landed(held, is_copied=False, header=None)
+                return Landed(held, is_copied=False, csv_format=None)
             if file.size == 0:
                 stream.check_stop()
                 self._before_visible()
@@ -137,7 +137,7 @@ class Transfer:
             self._landing.remove(self._object_name, generation=stored.generation)
             raise Mismatch(f"{self._file_name}: Cloud Storage stored other bytes than the source declares.")
         is_sent = stream.position == stream.file.size
-        return Landed(stored, is_copied=is_sent, header=body.header if is_sent else None)
+        return Landed(stored, is_copied=is_sent, csv_format=body.header.csv_format() if is_sent else None)
 
     def _uploaded(self, stream: SourceStream, body: "_Body") -> StoredObject:
         """Send until the object is there, in a new session where Cloud Storage loses one."""

@@ -7,13 +7,13 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = {path.stem: path for path in (REPOSITORY / "analytics_export").glob("*.py") if path.stem != "__init__"}
-PURE = ["errors", "periods", "request", "columns", "manifest", "head", "config", "report"]
+PURE = ["errors", "periods", "request", "header_rules", "columns", "manifest", "head", "config", "report"]
 DOES_IO = {
     "asyncio", "flask", "functions_framework", "glob", "google", "grpc", "http", "os", "pathlib", "requests", "select",
     "selectors", "shutil", "socket", "ssl", "subprocess", "tempfile", "urllib3",
 }  # fmt: skip
 ORDER = [
-    "errors", "periods", "columns", "logs", "config", "request", "report", "manifest", "head", "retries", "sessions",
+    "errors", "periods", "header_rules", "columns", "logs", "config", "request", "report", "manifest", "head", "retries", "sessions",
     "api_key", "export_service", "source", "upload", "landing", "transfer", "crew", "export",
 ]  # fmt: skip
 """From the ground up: a module imports only what stands before it."""
