@@ -95,7 +95,7 @@ def compared(formats: Sequence[CsvFormat], before: Columns) -> list[CsvFormat]:
     counts = Counter(each.columns for each in formats if each.columns)
     most = max(counts.values(), default=0)
     best = [columns for columns, count in counts.items() if count == most]
-    best = [columns for columns in best if len(best) > 1 and is_like(columns, before)] or best
+    best = [columns for columns in best if is_like(columns, before)] or best
     is_open = any(not is_like(columns, best[0]) for columns in best)
     return [
         each.refused(Unusable.UNLIKE_OTHER_FILES)

@@ -80,4 +80,4 @@ def why_unusable(names: Sequence[str]) -> Unusable | None:
 
 def is_like(names: Columns, others: Columns) -> bool:
     """Say whether half of the names, counted in the shorter of the two lines, are in both."""
-    return bool(others) and 2 * len({*names} & {*others}) >= min(len(names), len(others))
+    return 2 * len({*names} & {*others}) >= min(len(names), len(others))

@@ -94,6 +94,7 @@ UNUSABLE = {
     "a row of the report": (b"2022-04-01,x,y,1,0,12,DE,Windows,Chrome\n", Unusable.VALUE_AS_NAME),
     "a row in a semicolon file": (b"x;2022-04-01;DE\n", Unusable.VALUE_AS_NAME),
     "equal names": (b"a,b,a\n", Unusable.DOUBLED_NAME),
+    "names equal but for a blank": (b"a,b, a\n", Unusable.DOUBLED_NAME),
     "names equal but for case": (b"Action,action\n", Unusable.DOUBLED_NAME),
 }  # fmt: skip
 
@@ -110,7 +111,7 @@ VALUES = [
     "0", "12", "-1", "+1.5", "1,5", "1e5", "1.5E-7", "0x1F", "50%", "2022", "2022-04-01", "01.04.2022", "4/1/22", "12:30:00",
     "2022-04-01T08:00:00Z", "2022-04-01 08:00:00 UTC", "01.04.2022, 08:00 Uhr", "?", "-", "_", " 7 ",
     "123e4567-e89b-12d3-a456-426614174000", "4bf92f3577b34da6", "4bf92f3577b34da6a3ce929d0e0e4736",
-    "https://www.example.com/x", "someone@example.com", "true", "FALSE", "null", "None", "NaN", "n/a",
+    "https://www.example.com/x", "someone@example.com", "true", "FALSE", "null", " None ", "NaN", "n/a",
 ]  # fmt: skip
 
 
@@ -297,6 +298,7 @@ def test_whatever_the_bytes_and_the_blocks_are_the_answer_is_the_same_and_holds_
 # The files of one period
 
 H, LONGER, MOVED = ("day", "total", "os"), ("day", "total", "os", "browser"), ("os", "day", "total")
+WIDE, HALF = (*H, *(f"c{number}" for number in range(9))), ("day", "total", "x", "y")
 ROW_A, ROW_B = ("x", "DE", "Linux"), ("y", "AT", "Windows")
 NONE: tuple[str, ...] = ()
 
@@ -310,6 +312,9 @@ NONE: tuple[str, ...] = ()
         pytest.param([H, H, H], NONE, [H, H, H], id="all alike"),
         pytest.param([H, LONGER], NONE, [H, LONGER], id="one more column in the second"),
         pytest.param([MOVED, H], NONE, [MOVED, H], id="moved columns"),
+        pytest.param([H, WIDE], NONE, [H, WIDE], id="many more columns"),
+        pytest.param([LONGER, HALF], NONE, [LONGER, HALF], id="half of the columns renamed"),
+        pytest.param([H, H, ("x", "DE", "os")], NONE, [H, H, NONE], id="a row that has a word in common"),
         pytest.param([H, H, ROW_A], NONE, [H, H, NONE], id="a row in the third"),
         pytest.param([ROW_A, H, H], NONE, [NONE, H, H], id="a row in the first"),
         pytest.param([ROW_A, H, LONGER, H, ROW_B], NONE, [NONE, H, LONGER, H, NONE], id="two rows, different ones"),
