@@ -14,7 +14,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics_export import request as requests_for_exports
+from analytics_export import export_request
 from analytics_export.config import Settings
 from analytics_export.errors import ExportError, InvalidRequest, TryAgainLater, worst
 from analytics_export.logs import Log, trace_fields
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import requests
     from google.cloud.storage import Client
 
-    from analytics_export.api_key import ApiKey
-    from analytics_export.export import Exporter
+    from analytics_export.period_sync import Exporter
     from analytics_export.report import ExportResult
+    from analytics_export.source.api_key import ApiKey
 
 Answer = tuple[str, int, dict[str, str]]
 
@@ -55,8 +55,8 @@ def export_analytics(request: "flask.Request") -> Answer:
             )
         )
         clock = Clock()
-        asked = requests_for_exports.parse(
-            body=request.stream.read(requests_for_exports.MAX_BODY_BYTES + 1),  # one more tells that it is too long
+        asked = export_request.parse(
+            body=request.stream.read(export_request.MAX_BODY_BYTES + 1),  # one more tells that it is too long
             query=request.args.to_dict(flat=False),
             schedule_time=request.headers.get("X-CloudScheduler-ScheduleTime"),
             clock=clock.now,
@@ -86,10 +86,10 @@ class _Collaborators:
     session: "requests.Session"
 
     def exporter(self, deadline: Deadline, log: Log) -> "Exporter":
-        from analytics_export.export import Exporter  # noqa: PLC0415 - loads the client libraries
-        from analytics_export.export_service import ExportService  # noqa: PLC0415
-        from analytics_export.landing import Landing  # noqa: PLC0415
-        from analytics_export.source import Source  # noqa: PLC0415
+        from analytics_export.bucket.bucket import Landing  # noqa: PLC0415
+        from analytics_export.period_sync import Exporter  # noqa: PLC0415 - loads the client libraries
+        from analytics_export.source.download import Source  # noqa: PLC0415
+        from analytics_export.source.export_service import ExportService  # noqa: PLC0415
 
         settings = self.settings
         return Exporter(
@@ -114,9 +114,9 @@ class _Collaborators:
 def _collaborators() -> _Collaborators:
     """Check the settings and open the clients; a failure is not kept."""
     settings = Settings.from_env(os.environ)
-    from analytics_export.api_key import ApiKey  # noqa: PLC0415 - loads the client libraries
-    from analytics_export.landing import connect  # noqa: PLC0415
-    from analytics_export.sessions import session  # noqa: PLC0415
+    from analytics_export.bucket.bucket import connect  # noqa: PLC0415
+    from analytics_export.http import session  # noqa: PLC0415
+    from analytics_export.source.api_key import ApiKey  # noqa: PLC0415 - loads the client libraries
 
     return _Collaborators(
         settings,

@@ -2,24 +2,25 @@
 
 The modules in reading order, as the data goes:
 
-- `request`: what the caller asks for -> the periods
+- `export_request`: what the caller asks for -> the periods
 - `periods`: days, weeks and months; their file prefixes
 - `config`: the settings, each with its unit, default and check
-- `export`: the story of one run: list, compare, copy, clean up, manifest
+- `period_sync`: the story of one run: list, compare, copy, clean up, manifest
 - `report`: how that ended
-- `export_service`: Usercentrics' API: a period -> signed links, or the error it means
-- `api_key`: the key to it, from Secret Manager
-- `crew`: several transfers at the same time
+- `source.export_service`: Usercentrics' API: a period -> signed links, or the error it means
+- `source.links`: what makes a signed link acceptable
+- `source.api_key`: the key to it, from Secret Manager
+- `transfer_pool`: several transfers at the same time
 - `transfer`: one link -> one object
-- `source`: the file behind a link, from any byte on
-- `head`: what an answer's headers say of that file
-- `upload`: a resumable upload, a request at a time
-- `landing`: the bucket: names, what it holds, manifests
-- `manifest`: what a complete period consists of
-- `columns`: the first line of a CSV file, and how the file is written
-- `header_rules`: when that line can be a header
+- `source.download`: the file behind a link, from any byte on
+- `source.stored_headers`: what an answer's headers say of that file
+- `bucket.upload`: a resumable upload, a request at a time
+- `bucket.bucket`: the bucket: names, what it holds, manifests
+- `bucket.manifest`: what a complete period consists of
+- `bucket.csv_header`: the first line of a CSV file, and how the file is written
+- `bucket.header_rules`: when that line can be a header
 - `retries`: how often, how long, and why; the clock
-- `sessions`: HTTP connections
+- `http`: HTTP connections
 - `errors`: every way a run can end other than well
 - `logs`: one JSON line an event
 """

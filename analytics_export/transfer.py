@@ -7,16 +7,16 @@ itself below `SourceStream.read`; the bucket's side is mended here, by asking wh
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics_export.columns import CsvFormat, HeaderSniffer
+from analytics_export.bucket.bucket import Landing, PreconditionFailed
+from analytics_export.bucket.csv_header import CsvFormat, HeaderSniffer
+from analytics_export.bucket.manifest import StoredObject
+from analytics_export.bucket.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
 from analytics_export.errors import Conflict, IntegrityFailure, UpstreamUnavailable
-from analytics_export.export_service import Listing
-from analytics_export.head import SourceFile
-from analytics_export.landing import Landing, PreconditionFailed
 from analytics_export.logs import Log
-from analytics_export.manifest import StoredObject
 from analytics_export.retries import Deadline, Patience
-from analytics_export.source import Mismatch, Source, SourceChanged, SourceStream
-from analytics_export.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
+from analytics_export.source.download import Mismatch, Source, SourceChanged, SourceStream
+from analytics_export.source.links import Listing
+from analytics_export.source.stored_headers import SourceFile
 
 PROGRESS_EVERY_S = 20.0
 MAX_VERSIONS = 3

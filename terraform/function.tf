@@ -1,6 +1,6 @@
 locals {
   _source_root = "${path.module}/.."
-  source_files = setunion(["main.py", "requirements.txt"], fileset(local._source_root, "analytics_export/*.py"))
+  source_files = setunion(["main.py", "requirements.txt"], fileset(local._source_root, "analytics_export/**/*.py"))
   # Of the files, not of the zip: the same source has the same name on every machine.
   source_hash = sha256(join("\n", [for file in sort(local.source_files) : "${file} ${filesha256("${local._source_root}/${file}")}"]))
 

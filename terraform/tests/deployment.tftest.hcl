@@ -127,7 +127,7 @@ run "defaults" {
     error_message = "The source holds main.py, requirements.txt and the package."
   }
   assert {
-    condition     = alltrue([for file in local.source_files : can(regex("^(main\\.py|requirements\\.txt|analytics_export/[a-z_]+\\.py)$", file))]) && data.archive_file.source.output_file_mode == "0644"
+    condition     = alltrue([for file in local.source_files : can(regex("^(main\\.py|requirements\\.txt|analytics_export/([a-z_]+/)?[a-z_]+\\.py)$", file))]) && data.archive_file.source.output_file_mode == "0644"
     error_message = "The source holds nothing else, and is the same zip on every machine."
   }
   assert {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics_export.sessions import session
+from analytics_export.http import session
 from local.function import REPOSITORY, FunctionProcess
 from local.stack import API_KEY, SECRET
 from tests.situations.world import (

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics_export.errors import InvalidRequest
-from analytics_export.request import FIELDS, parse
+from analytics_export.export_request import FIELDS, parse
 from local.function import Answer
 from tests.situations.world import DAY, World, slug
 

@@ -14,10 +14,10 @@ import pytest
 import requests
 from google.cloud.storage import Client
 
-from analytics_export import request
+from analytics_export import export_request
+from analytics_export.bucket.bucket import Landing
 from analytics_export.config import Settings
 from analytics_export.errors import ExportServiceRefused, Misconfigured
-from analytics_export.landing import Landing
 from analytics_export.periods import Aggregation, Frequency, Period
 from analytics_export.retries import Clock, Deadline
 from tests.terraform.cron import fires
@@ -32,10 +32,10 @@ def jobs(run: str) -> dict[str, dict[str, Any]]:
     return {job["name"]: job for job in resources(run, "google_cloud_scheduler_job").values()}
 
 
-def asked(job: dict[str, Any], now: datetime) -> request.ExportRequest:
+def asked(job: dict[str, Any], now: datetime) -> export_request.ExportRequest:
     """What the function understands when Scheduler posts the job's body at `now`."""
     body = base64.b64decode(job["http_target"][0]["body"])
-    return request.parse(body=body, query={}, schedule_time=now.isoformat(), clock=lambda: now)
+    return export_request.parse(body=body, query={}, schedule_time=now.isoformat(), clock=lambda: now)
 
 
 def environment(run: str) -> dict[str, str]:
@@ -317,7 +317,7 @@ class TestOutputs:
         assert body
         filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
         now = datetime(2024, 5, 15, tzinfo=UTC)
-        wanted = request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
+        wanted = export_request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
         assert len(wanted.periods) == 30
 
     def test_runs_now_name_jobs_that_exist(self) -> None:

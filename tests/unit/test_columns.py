@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.columns import DELIMITERS, LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer, compared
-from analytics_export.header_rules import LONGEST_NAME, MOST_COLUMNS, Unusable, why_unusable
+from analytics_export.bucket.csv_header import DELIMITERS, LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer, compared
+from analytics_export.bucket.header_rules import LONGEST_NAME, MOST_COLUMNS, Unusable, why_unusable
 
 MOST = LONGEST_HEADER_BYTES
 UTF_16_AND_32 = {

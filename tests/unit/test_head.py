@@ -3,7 +3,7 @@
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from analytics_export.head import Head, SourceFile, Transcoded, read_head
+from analytics_export.source.stored_headers import Head, SourceFile, Transcoded, read_head
 
 CRC = "yZRlqg=="
 

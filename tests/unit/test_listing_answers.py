@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_export.errors import ExportServiceError, UpstreamUnavailable
-from analytics_export.export_service import meaning_of, v1_url, v2_urls
+from analytics_export.source.export_service import meaning_of, v1_url, v2_urls
 
 LINK = "https://storage.googleapis.com/bucket/file-1?auth=token"
 

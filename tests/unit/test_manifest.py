@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.columns import DELIMITERS, CsvFormat
-from analytics_export.header_rules import why_unusable
-from analytics_export.manifest import Manifest, StoredObject
+from analytics_export.bucket.csv_header import DELIMITERS, CsvFormat
+from analytics_export.bucket.header_rules import why_unusable
+from analytics_export.bucket.manifest import Manifest, StoredObject
 from analytics_export.periods import Aggregation, Frequency, Period
 
 MANIFEST = Manifest(

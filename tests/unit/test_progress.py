@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from analytics_export.crew import TICK_S
 from analytics_export.logs import Log
 from analytics_export.retries import Clock, Deadline
-from analytics_export.source import Source, SourceStream
+from analytics_export.source.download import Source, SourceStream
 from analytics_export.transfer import PROGRESS_EVERY_S, Transfer
+from analytics_export.transfer_pool import TICK_S
 
 if TYPE_CHECKING:
-    from analytics_export.export_service import Listing
-    from analytics_export.landing import Landing
+    from analytics_export.bucket.bucket import Landing
+    from analytics_export.source.links import Listing
 
 SIZE_BYTES = 10_000_000_000
 

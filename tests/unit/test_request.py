@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
-from analytics_export.request import FIELDS, MAX_BODY_BYTES, ExportRequest, parse
+from analytics_export.export_request import FIELDS, MAX_BODY_BYTES, ExportRequest, parse
 
 NOW = datetime(2022, 4, 20, 9, 0, tzinfo=UTC)  # a Wednesday
 DAILY = {"aggregation": "granular", "frequency": "daily"}

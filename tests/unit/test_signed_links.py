@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_export.errors import LinkRefused
-from analytics_export.export_service import Listing, SignedLink
+from analytics_export.source.links import Listing, SignedLink
 
 ORIGINS = frozenset({"https://storage.googleapis.com", "http://127.0.0.1:8080"})
 HOST = "https://storage.googleapis.com"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analytics_export.header_rules import Columns, Unusable, is_like, why_unusable
+from analytics_export.bucket.header_rules import Columns, Unusable, is_like, why_unusable
 
 LONGEST_HEADER_BYTES = 256 * 1024
 """How much of a file's start is read: it bounds the memory of a file, and is one block of a transfer.

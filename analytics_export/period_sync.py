@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import uniform
 
-from analytics_export.columns import CsvFormat, compared
-from analytics_export.crew import Crew
+from analytics_export.bucket.bucket import Landing
+from analytics_export.bucket.csv_header import CsvFormat, compared
+from analytics_export.bucket.header_rules import Columns
+from analytics_export.bucket.manifest import Manifest, ManifestOnFile, StoredObject
 from analytics_export.errors import (
     Conflict,
     DeadlineReached,
@@ -21,17 +23,16 @@ from analytics_export.errors import (
     TryAgainLater,
     worst,
 )
-from analytics_export.export_service import ExportService, Listing
-from analytics_export.header_rules import Columns
-from analytics_export.landing import Landing
+from analytics_export.export_request import ExportRequest
 from analytics_export.logs import Log
-from analytics_export.manifest import Manifest, ManifestOnFile, StoredObject
 from analytics_export.periods import Aggregation, Period
 from analytics_export.report import ExportResult, Status
-from analytics_export.request import ExportRequest
 from analytics_export.retries import Deadline
-from analytics_export.source import Source
+from analytics_export.source.download import Source
+from analytics_export.source.export_service import ExportService
+from analytics_export.source.links import Listing
 from analytics_export.transfer import Landed, Transfer
+from analytics_export.transfer_pool import Crew
 
 PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """The longest pause before each further round, drawn at random so that of two runs one gets ahead, in seconds."""

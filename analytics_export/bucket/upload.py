@@ -9,10 +9,10 @@ from typing import Protocol
 
 import requests
 
+from analytics_export.bucket.manifest import StoredObject
 from analytics_export.errors import Misconfigured, UpstreamUnavailable
-from analytics_export.manifest import StoredObject
+from analytics_export.http import NETWORK_ERRORS
 from analytics_export.retries import Deadline, retry_after_s
-from analytics_export.sessions import NETWORK_ERRORS
 
 CANCEL_S = 5.0
 """Cancelling is a courtesy; nothing waits for it longer, in seconds."""

@@ -38,7 +38,7 @@ class Unusable(StrEnum):
     BROKEN_QUOTES = "broken_quotes"
     """A quote is never closed, or more text follows one that is."""
     LINE_TOO_LONG = "line_too_long"
-    """It does not end within `columns.LONGEST_HEADER_BYTES` of the (unpacked) file."""
+    """It does not end within `csv_header.LONGEST_HEADER_BYTES` of the (unpacked) file."""
     EMPTY_LINE = "empty_line"
     SEP_LINE = "sep_line"
     """`sep=;` or the like, which Excel takes as the delimiter."""
@@ -55,7 +55,7 @@ class Unusable(StrEnum):
     DOUBLED_NAME = "doubled_name"
     """Two names are equal but for case, which BigQuery does not tell apart."""
     UNLIKE_OTHER_FILES = "unlike_other_files"
-    """It has fewer than half of its names in common with the period's other files, see `columns.compared`."""
+    """It has fewer than half of its names in common with the period's other files, see `csv_header.compared`."""
 
 
 _NAME_RULES: dict[Unusable, Callable[[str], bool]] = {

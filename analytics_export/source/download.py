@@ -19,10 +19,10 @@ from analytics_export.errors import (
     LinkRefused,
     UpstreamUnavailable,
 )
-from analytics_export.export_service import Listing, SignedLink
-from analytics_export.head import Head, SourceFile, Transcoded, read_head
+from analytics_export.http import BLOCK_BYTES, NETWORK_ERRORS
 from analytics_export.retries import PROGRESS_BYTES, Deadline, Patience, retry_after_s
-from analytics_export.sessions import BLOCK_BYTES, NETWORK_ERRORS
+from analytics_export.source.links import Listing, SignedLink
+from analytics_export.source.stored_headers import Head, SourceFile, Transcoded, read_head
 
 _MAY_BE_STALE = {401, 403, 404, 410}
 _EXPIRED = re.compile(rb"<Code>\s*ExpiredToken\s*</Code>")

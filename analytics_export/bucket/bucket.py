@@ -13,14 +13,14 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from analytics_export.columns import LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer
+from analytics_export.bucket.csv_header import LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer
+from analytics_export.bucket.manifest import Manifest, ManifestOnFile, StoredObject
+from analytics_export.bucket.upload import Upload
 from analytics_export.errors import Conflict, ExportError, LinkRefused, Misconfigured, UpstreamUnavailable
-from analytics_export.head import SourceFile
-from analytics_export.manifest import Manifest, ManifestOnFile, StoredObject
+from analytics_export.http import BLOCK_BYTES, NETWORK_ERRORS, adapter
 from analytics_export.periods import Aggregation, Period
 from analytics_export.retries import Deadline, Patience, retry_after_s
-from analytics_export.sessions import BLOCK_BYTES, NETWORK_ERRORS, adapter
-from analytics_export.upload import Upload
+from analytics_export.source.stored_headers import SourceFile
 
 MAX_OBJECT_NAME_BYTES = 1024
 """Source: Cloud Storage, "About objects": names are 1 to 1024 bytes of UTF-8."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 
-from analytics_export.columns import CsvFormat
-from analytics_export.header_rules import why_unusable
+from analytics_export.bucket.csv_header import CsvFormat
+from analytics_export.bucket.header_rules import why_unusable
 from analytics_export.periods import Aggregation, Frequency, Period
 
 
