@@ -5,8 +5,10 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from analytics_export.bucket.header_rules import Columns, Unusable, is_like, why_unusable
 
@@ -15,6 +17,8 @@ LONGEST_HEADER_BYTES = 256 * 1024
 
 A header is far shorter: the known ones have 59 and 75 bytes, and 800 of the longest names have room.
 """
+COMPARED_ROWS = 100
+"""So many rows are compared with the first line."""
 DELIMITERS = (",", ";", "\t", "|")
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -146,12 +150,26 @@ def _with_columns(found: CsvFormat, text: str, *, is_cut: bool) -> CsvFormat:
         return found.refused(Unusable.LINE_TOO_LONG)
     delimiter = max(DELIMITERS, key=_first_line(_QUOTED.sub("", text)).count)
     found = replace(found, field_delimiter=delimiter)
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
+        names = next(records, [])
     except csv.Error:  # or a name that is longer than the reader takes, which is 131,072 characters
         return found.refused(Unusable.BROKEN_QUOTES if '"' in line else Unusable.NAME_TOO_LONG)
     reason = why_unusable(names)
+    if reason is None and any(_is_partly(names, row) for row in _next_rows(records)):
+        reason = Unusable.REPEATED_BELOW
     return found.refused(reason) if reason else replace(found, columns=tuple(names))
+
+
+def _next_rows(records: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield some rows; fewer where one of them is no CSV, which is the reader's trouble and not the header's."""
+    with suppress(csv.Error):
+        yield from islice(records, COMPARED_ROWS)
+
+
+def _is_partly(names: list[str], row: list[str]) -> bool:
+    """Say whether a row has names in their columns; a row that has all of them is the header once more."""
+    return names != row and any(name == value for name, value in zip(names, row, strict=False))
 
 
 def _first_line(text: str) -> str:

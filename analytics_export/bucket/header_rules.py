@@ -29,8 +29,8 @@ class Unusable(StrEnum):
     """Why a first line is no header: the first of these rules that it breaks.
 
     Manifests outlive the data and logs are read by many, so a line counts as a header only where it can be one; of one
-    that cannot, nothing but the rule's name is handed on. A single file whose rows are nothing but words passes: no
-    rule can tell such a row from names.
+    that cannot, nothing but the rule's name is handed on. What no rule can tell from names is a row of nothing but
+    words, in the period's only file, whose rows have no word in common.
     """
 
     BROKEN_GZIP = "broken_gzip"
@@ -54,6 +54,8 @@ class Unusable(StrEnum):
     """A name is a number, a date, an ID, an address, or a word such as `null`: this is a row."""
     DOUBLED_NAME = "doubled_name"
     """Two names are equal but for case, which BigQuery does not tell apart."""
+    REPEATED_BELOW = "repeated_below"
+    """One of the next rows has some of its words, though not all, in the same columns: this is a row as well."""
     UNLIKE_OTHER_FILES = "unlike_other_files"
     """It has fewer than half of its names in common with the period's other files, see `csv_header.compared`."""
 

@@ -478,6 +478,7 @@ HEADERLESS = {
     "a row with equal values": (f"{SECRET},x,{SECRET}\n", "doubled_name"),
     "a row with a long value": (f"{SECRET},{'x' * 301}\n", "name_too_long"),
     "rows on one line": (f"{SECRET}," * 100_000, "line_too_long"),
+    "a row of words": (f"{SECRET},DE,Linux\nsomeone,DE,Windows\n", "repeated_below"),
     "a line break in a value": (f'"{SECRET}\nx",y\n', "not_text"),
 }
 
@@ -520,6 +521,23 @@ def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
     assert unusable["rule"] == ("unlike_other_files" if "Linux" in row else "value_as_name")
     assert SECRET not in said
     assert bucket.manifest(PERIOD)["columns"] == ([] if place == 0 else ["day", "name", "total"])
+
+
+def test_several_files_without_a_header_are_told_in_one_line(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, {file(number): f"2022-04-01,{number}\n".encode() for number in range(3)})
+    only(function.post(DAY))
+    told = [line for line in new_lines(function) if line["message"] == "header_unusable"]
+    assert [(line["object"], line["rule"], line["objects"]) for line in told] == [
+        (FOLDER + file(0), "value_as_name", 3)
+    ]
+
+
+@pytest.mark.ours_only
+def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: WatchedFunction) -> None:
+    """How they are written is seen while they pass by."""
+    stack.exports.put(PREFIX, {file(0): b"", file(1): b"day,total\n" * 100_000, file(2): b"day,total\n"})
+    only(function.post(DAY))
+    assert [each.name for each in stack.storage.requests.of("object.read") if each.name.endswith(".csv")] == []
 
 
 def test_of_two_files_that_are_unlike_the_period_before_tells_which_has_the_header(

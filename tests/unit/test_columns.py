@@ -58,9 +58,27 @@ def test_the_first_line_is_found(data: str, columns: tuple[str, ...], block_byte
     assert sniffed(data.encode(), block_bytes=block_bytes) == CsvFormat(columns)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\xff\xfe", gzip.compress(b"")], ids=repr)
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xef\xbb\xbf", b"\xff\xfe", gzip.compress(b"")],
+    ids=["empty", "a mark", "a mark of UTF-16", "packed"],
+)
 def test_a_file_without_text_is_written_in_no_way(data: bytes) -> None:
     assert sniffed(data) is None
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param("country,day\n", id="names as values of other columns"),
+        pytest.param("day,country\n1,DE\nday,country\n", id="the header once more"),
+        pytest.param("1,DE\n" * 100 + "1,country\n", id="a name as value, far below"),
+        pytest.param('1,"DE\n2,AT\n', id="a row whose quote is never closed"),
+        pytest.param('1,"DE"x\n1,country\n', id="a row that is no CSV"),
+    ],
+)
+def test_the_rows_leave_a_header_alone_that_they_do_not_contradict(rows: str) -> None:
+    assert sniffed(f"day,country\n{rows}".encode()) == CsvFormat(("day", "country"))
 
 
 # What cannot be a header
@@ -94,6 +112,8 @@ UNUSABLE = {
     "a row of the report": (b"2022-04-01,x,y,1,0,12,DE,Windows,Chrome\n", Unusable.VALUE_AS_NAME),
     "a row in a semicolon file": (b"x;2022-04-01;DE\n", Unusable.VALUE_AS_NAME),
     "equal names": (b"a,b,a\n", Unusable.DOUBLED_NAME),
+    "a word that comes again in its column": (b"x,DE,accept\ny,AT,deny\nz,DE,save\n", Unusable.REPEATED_BELOW),
+    "a word that comes again after a hundred rows": (b"x,DE\n" + b"y,AT\n" * 99 + b"z,DE\n", Unusable.REPEATED_BELOW),
     "names equal but for a blank": (b"a,b, a\n", Unusable.DOUBLED_NAME),
     "names equal but for case": (b"Action,action\n", Unusable.DOUBLED_NAME),
 }  # fmt: skip
@@ -260,7 +280,7 @@ def test_the_names_are_what_the_csv_reader_gives_where_they_can_be_names(
     found = sniffed(gzip.compress(whole.encode()) if is_packed else whole.encode())
     assert found is not None
     assert found.columns == (() if found.unusable else tuple(expected))
-    assert found.unusable is why_unusable(expected) or found.unusable is Unusable.SEP_LINE
+    assert found.unusable in {why_unusable(expected), Unusable.SEP_LINE, Unusable.REPEATED_BELOW}
 
 
 texts = st.lists(
