@@ -110,6 +110,7 @@ UNUSABLE = {
     "half a character": ("ü,b".encode() + b"\xc3\n", Unusable.NOT_TEXT),
     "any byte": (bytes(range(255, 10, -1)), Unusable.NOT_TEXT),
     "a row of the report": (b"2022-04-01,x,y,1,0,12,DE,Windows,Chrome\n", Unusable.VALUE_AS_NAME),
+    "rows of the report": (b"2022-04-01,x,DE\n2022-04-01,y,DE\n", Unusable.VALUE_AS_NAME),
     "a row in a semicolon file": (b"x;2022-04-01;DE\n", Unusable.VALUE_AS_NAME),
     "equal names": (b"a,b,a\n", Unusable.DOUBLED_NAME),
     "a word that comes again in its column": (b"x,DE,accept\ny,AT,deny\nz,DE,save\n", Unusable.REPEATED_BELOW),
