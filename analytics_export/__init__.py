@@ -2,24 +2,32 @@
 
 The modules in reading order, as the data goes:
 
-- `export_request`: what the caller asks for -> the periods
-- `periods`: days, weeks and months; their file prefixes
+- `export_request`: what the caller asks for -> the exports
+- `periods`: days, weeks and months; exports and their file prefixes
+- `app`: what a warm instance keeps, and how a call is put together from it
 - `config`: the settings, each with its unit, default and check
-- `period_sync`: the story of one run: list, compare, copy, clean up, manifest
+- `run`: one call: one look at the bucket, the plan, its periods side by side, their columns in the end
+- `plan`: what is complete and what is to do
+- `period_sync`: the story of one period: list, compare, copy, clean up, manifest
 - `report`: how that ended
-- `source.export_service`: Usercentrics' API: a period -> signed links, or the error it means
-- `source.links`: what makes a signed link acceptable
+- `answers`: what the caller gets
+- `services`: what the periods of one call work with
+- `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means
+- `source.links`: which signed links are taken
 - `source.api_key`: the key to it, from Secret Manager
-- `transfer_pool`: several transfers at the same time
+- `transfer_pool`: all transfers of a call, so many at the same time
 - `transfer`: one link -> one object
 - `source.download`: the file behind a link, from any byte on
 - `source.stored_headers`: what an answer's headers say of that file
+- `bucket.bucket`: what a period holds, manifests, uploads
 - `bucket.upload`: a resumable upload, a request at a time
-- `bucket.bucket`: the bucket: names, what it holds, manifests
+- `bucket.guard`: a period's manifest while a run may change what it names
+- `bucket.layout`: what objects are called
 - `bucket.manifest`: what a complete period consists of
 - `bucket.csv_header`: the first line of a CSV file, and how the file is written
 - `bucket.header_rules`: when that line can be a header
-- `retries`: how often, how long, and why; the clock
+- `retries`: how often, how long, and why; the circuit breaker; the clock
+- `time_limit`: how every call ends in time, whatever hangs
 - `http`: HTTP connections
 - `errors`: every way a run can end other than well
 - `logs`: one JSON line an event

@@ -1,100 +1,102 @@
-"""Several transfers at the same time, within the run's time."""
+"""All transfers of one call, so many at the same time; one circuit breaker for all of them."""
 
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import copy_context
+from typing import TypeVar
 
-from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
-from analytics_export.retries import Deadline
-from analytics_export.transfer import Landed, Transfer
+from analytics_export.errors import DeadlineReached, ExportError, Misconfigured
+from analytics_export.retries import LEAST_FAILURES, CircuitBreaker, Deadline
+from analytics_export.transfer import Transfer, TransferResult
 
-TICK_S = 1.0
-HANGING_S = 5.0
-"""How long a stopped transfer may take to end before the answer goes out without it, in seconds."""
-
-LEAST_FAILURES = 4
-"""So many files in a row must have given up before a service counts as down: one bad file must not starve the rest."""
+T = TypeVar("T")
+Result = TypeVar("Result")
 
 
-class Crew:
-    """Runs transfers; `landed` fills up with those that ended well."""
+class TransferPool:
+    """Runs the transfers of every period of a call. Safe to use from any thread."""
 
     def __init__(self, deadline: Deadline, size: int) -> None:
         """`size` is how many run at the same time."""
         self._deadline = deadline
-        self._size = size
-        self._transfers: dict[str, Transfer] = {}
-        self._active: dict[str, Transfer] = {}
-        self._failures_in_a_row = 0
-        self._hopeless: ExportError | None = None
-        self.landed: dict[str, Landed] = {}
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix="transfer")
+        self._circuit = CircuitBreaker(failures=max(size, LEAST_FAILURES))
+        self._lock = threading.Lock()
+        self._active: set[Transfer] = set()
+        self._has_copied = False
 
-    def add(self, name: str, transfer: Transfer) -> None:
-        """Take on a transfer; they start in the order they were added."""
-        self._transfers[name] = transfer
+    def run(self, transfers: Collection[Transfer]) -> list[TransferResult | ExportError]:
+        """Run the transfers of one period, in their order, and return how each ended.
 
-    def work(self) -> list[ExportError]:
-        """Run all of them and return what went wrong.
-
-        After the deadline no copy starts but the very first, so that every call moves on, and what is there already may
-        still be compared. Nothing starts after a Misconfigured, or after many in a row have given up on a service.
+        Nothing more of the period starts after a Misconfigured, and nothing of the call once a service is down.
         """
-        pool = ThreadPoolExecutor(self._size, thread_name_prefix="transfer")
-        # each in a context of its own: functions-framework finds the execution's id for the log there
-        futures = {
-            name: pool.submit(copy_context().run, self._run, name, transfer, number == 0)
-            for number, (name, transfer) in enumerate(self._transfers.items())
-        }
-        try:
-            self._watch(set(futures.values()))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        return [error for name, future in futures.items() if (error := self._outcome(name, future)) is not None]
+        batch = _Batch()
+        futures = [self._submit(lambda each=each: self._run(each, batch)) for each in transfers]  # type: ignore[misc] # mypy#12557
+        return [_outcome(future) for future in futures]
 
-    def _run(self, name: str, transfer: Transfer, is_first: bool) -> Landed:  # noqa: FBT001 - Context.run hands on positions
-        if self._hopeless is not None:
-            raise self._hopeless
+    def map(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
+        """Return what `call` makes of each value, side by side; raises what the first of them raised."""
+        futures = [self._submit(lambda value=value: call(value)) for value in values]  # type: ignore[misc] # mypy#12557
+        return [future.result() for future in futures]
+
+    def report_progress(self) -> None:
+        """Log how far long copies are, each when its time has come."""
+        with self._lock:
+            active = list(self._active)
+        for transfer in active:
+            transfer.report_progress()
+
+    def close(self) -> None:
+        """Start nothing any more; what is under way ends by itself."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, call: Callable[[], Result]) -> "Future[Result]":
+        # each in a context of its own: the call's time limit and functions-framework's execution id are found there
+        return self._executor.submit(copy_context().run, call)
+
+    def _run(self, transfer: Transfer, batch: "_Batch") -> TransferResult:
+        if batch.misconfigured is not None:
+            raise batch.misconfigured
         if self._deadline.grace_left_s < 0:
-            raise _too_late(name)
-        self._active[name] = transfer
+            raise _too_late()
+        with self._lock:
+            self._active.add(transfer)
         try:
-            landed = transfer.run(_do_not_check if is_first else self._deadline.check)
+            with self._circuit.attempt():
+                return transfer.run(self._before_copy)
         except Misconfigured as error:
-            self._hopeless = error
-            raise
-        except UpstreamUnavailable as error:
-            self._failures_in_a_row += 1
-            if self._failures_in_a_row >= max(self._size, LEAST_FAILURES):
-                self._hopeless = error
+            batch.misconfigured = error
             raise
         finally:
-            del self._active[name]
-        self._failures_in_a_row = 0
-        return landed
+            with self._lock:
+                self._active.discard(transfer)
 
-    def _watch(self, pending: set[Future[Landed]]) -> None:
-        """Wait for all; say how far long copies are, and stop them when the grace after the deadline is over."""
-        while pending:
-            _, pending = wait(pending, timeout=TICK_S)
-            for transfer in list(self._active.values()):
-                transfer.say_progress()
-                if self._deadline.grace_left_s < 0:
-                    transfer.stop()
-            if self._deadline.grace_left_s < -HANGING_S:
-                return
+    def _before_copy(self) -> None:
+        """After the deadline only the call's first copy may start, so that every call makes progress.
 
-    def _outcome(self, name: str, future: Future[Landed]) -> ExportError | None:
-        if not future.done() or future.cancelled():
-            return _too_late(name)
-        error = future.exception()
-        if isinstance(error, ExportError):
-            return error
-        self.landed[name] = future.result()
-        return None
+        Comparisons may continue.
+        """
+        with self._lock:
+            is_first, self._has_copied = not self._has_copied, True
+        if not is_first:
+            self._deadline.check()
 
 
-def _do_not_check() -> None:
-    """Let the first copy of a period start whatever the time is."""
+class _Batch:
+    """What the transfers of one period share."""
+
+    misconfigured: Misconfigured | None = None
 
 
-def _too_late(name: str) -> DeadlineReached:
-    return DeadlineReached(f"{name}: the run's time is over. Call again: it is copied then.")
+def _outcome(future: "Future[TransferResult]") -> TransferResult | ExportError:
+    try:
+        return future.result()
+    except CancelledError:
+        return _too_late()
+    except ExportError as error:
+        return error
+
+
+def _too_late() -> DeadlineReached:
+    return DeadlineReached("The run's time is over. Call again: the rest is copied then.")

@@ -89,17 +89,15 @@ class HeaderSniffer:
         return _csv_format(bytes(self._start), is_cut=self.is_done)
 
 
-def compared(formats: Sequence[CsvFormat], before: Columns) -> list[CsvFormat]:
+def compared(formats: Sequence[CsvFormat]) -> list[CsvFormat]:
     """Return the formats of a period's files, without the names of those that are unlike the others.
 
-    A file without a header begins with a row, which may pass every rule but this one. What most files have is believed;
-    where two lines are equally frequent, the one that is like `before`, the names of the period before. Where nothing
-    decides between lines that are unlike, none is believed.
+    A file without a header begins with a row, which may pass every rule but this one. The line that most files have is
+    believed, and what is like it. Where lines that are unlike are equally frequent, none is.
     """
     counts = Counter(each.columns for each in formats if each.columns)
     most = max(counts.values(), default=0)
     best = [columns for columns, count in counts.items() if count == most]
-    best = [columns for columns in best if is_like(columns, before)] or best
     is_open = any(not is_like(columns, best[0]) for columns in best)
     return [
         each.refused(Unusable.UNLIKE_OTHER_FILES)

@@ -30,7 +30,7 @@ class Unusable(StrEnum):
 
     Manifests outlive the data and logs are read by many, so a line counts as a header only where it can be one; of one
     that cannot, nothing but the rule's name is handed on. What no rule can tell from names is a row of nothing but
-    words, in the period's only file, whose rows have no word in common.
+    words, in the period's only file, where no row below repeats one of them.
     """
 
     BROKEN_GZIP = "broken_gzip"

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from urllib3.exceptions import HTTPError
 
 from analytics_export.config import ApiVersion, Settings
 from analytics_export.errors import (
@@ -22,41 +21,48 @@ from analytics_export.errors import (
     NotAvailableYet,
     UpstreamUnavailable,
 )
-from analytics_export.periods import Aggregation, Period
-from analytics_export.retries import Deadline, Patience, retry_after_s
-from analytics_export.source.api_key import ApiKey
+from analytics_export.http import MAX_ANSWER_BYTES, NETWORK_ERRORS
+from analytics_export.periods import Export
+from analytics_export.retries import (
+    LEAST_FAILURES,
+    CircuitBreaker,
+    Deadline,
+    RetryBudget,
+    is_retryable,
+    retry_after_s,
+)
+from analytics_export.source.api_key import ApiKey, KeyOfThisCall
 from analytics_export.source.links import Listing, SignedLink
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""Some 30,000 links; a longer answer is not a listing."""
+REFUSALS = {requests.codes.unauthorized, requests.codes.forbidden}
 MAX_FILES = 10_000
 """Where asking v1 for one file after the other ends at the latest."""
 NOT_YET_RETRY_AFTER = timedelta(minutes=15)
 
 
 class ExportService:
-    """Asks for listings, with the key in the `x-api-key` header and never in a URL."""
+    """Asks for listings for one call, with the key in the `x-api-key` header and never in a URL."""
 
     def __init__(self, settings: Settings, api_key: ApiKey, session: requests.Session, deadline: Deadline) -> None:
         self._settings = settings
-        self._api_key = api_key
+        self._key = KeyOfThisCall(api_key)
         self._session = session
         self._deadline = deadline
-        self._may_read_key_again = True
+        self._circuit = CircuitBreaker(failures=LEAST_FAILURES)
 
-    def listing(self, aggregation: Aggregation, period: Period) -> Listing:
-        """Return the links of a period, at least one.
+    def listing(self, export: Export) -> Listing:
+        """Return the links of a report, at least one.
 
         Raises NotAvailableYet, ExportServiceRefused, ExportServiceError, LinkRefused, UpstreamUnavailable, and
         Misconfigured when the key cannot be read.
         """
-        prefix = period.file_prefix(aggregation)
+        prefix = export.file_prefix
         if self._settings.api_version is ApiVersion.V2:
             links, renew = self._v2_links(prefix), lambda _stale: self._v2_links(prefix)
         else:
             links, renew = self._v1_links(prefix)
         if not links:
-            raise self._not_available(prefix, period)
+            raise self._not_available(export)
         return Listing(links, renew)
 
     def _v2_links(self, prefix: str) -> list[SignedLink]:
@@ -89,29 +95,30 @@ class ExportService:
         return SignedLink.checked(url, origins=self._settings.download_origins)
 
     def _get(self, path: str) -> bytes | None:
-        """Return the body of a 200, None for a 404; retries what a retry can mend."""
-        patience = Patience(self._deadline)
-        key = self._api_key.value()
-        while True:
-            try:
-                status, headers, body = self._ask(path, key)
-            except (requests.RequestException, HTTPError, OSError) as exc:
-                failure = UpstreamUnavailable(f"The export service cannot be reached ({type(exc).__name__}).")
-            else:
-                if status == requests.codes.ok:
-                    self._may_read_key_again = True
-                    return body
-                if status == requests.codes.not_found:
-                    return None
-                if status in {requests.codes.unauthorized, requests.codes.forbidden} and self._may_read_key_again:
-                    self._may_read_key_again = False
-                    key = self._api_key.read_again()
-                    continue
-                error = meaning_of(status, retry_after_s(headers.get("Retry-After"), self._deadline.clock))
-                if not isinstance(error, UpstreamUnavailable):
-                    raise error
-                failure = error
-            patience.wait(failure)
+        """Return the body of a 200, None for a 404; retries what a retry can heal."""
+        with self._circuit.attempt():
+            budget = RetryBudget(self._deadline)
+            key = self._key.value()
+            while True:
+                try:
+                    status, headers, body = self._ask(path, key.text)
+                except NETWORK_ERRORS as exc:
+                    failure = UpstreamUnavailable(f"The export service cannot be reached ({type(exc).__name__}).")
+                else:
+                    if status == requests.codes.ok:
+                        self._key.accepted(key)
+                        return body
+                    if status == requests.codes.not_found:
+                        return None
+                    fresh = self._key.after_refusal(key) if status in REFUSALS else None
+                    if fresh is not None:
+                        key = fresh
+                        continue
+                    error = error_for(status, retry_after_s(headers.get("Retry-After"), self._deadline.clock))
+                    if not isinstance(error, UpstreamUnavailable):
+                        raise error
+                    failure = error
+                budget.wait(failure)
 
     def _ask(self, path: str, key: str) -> tuple[int, Mapping[str, str], bytes]:
         with self._session.get(
@@ -126,23 +133,23 @@ class ExportService:
                 raise ExportServiceError(f"The export service's answer is longer than {MAX_ANSWER_BYTES} bytes.")
             return response.status_code, response.headers, body
 
-    def _not_available(self, prefix: str, period: Period) -> NotAvailableYet:
-        until_then = period.available_at - self._deadline.clock.now()
+    def _not_available(self, export: Export) -> NotAvailableYet:
+        available_at = export.period.available_at
         return NotAvailableYet(
-            f"The export service has no {prefix}; it should from about {period.available_at:%Y-%m-%dT%H:%M}Z on. "
+            f"The export service has no {export.file_prefix}; it should from about {available_at:%Y-%m-%dT%H:%M}Z on. "
             "Call again later; if it stays so, ask Usercentrics whether this export is activated.",
-            retry_after_s=max(until_then, NOT_YET_RETRY_AFTER).total_seconds(),
+            retry_after_s=max(available_at - self._deadline.clock.now(), NOT_YET_RETRY_AFTER).total_seconds(),
         )
 
 
-def meaning_of(status: int, asked_to_wait_s: float | None) -> ExportError:
+def error_for(status: int, asked_to_wait_s: float | None) -> ExportError:
     """Return the error that an answer other than 200 and 404 means."""
-    if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+    if status in REFUSALS:
         return ExportServiceRefused(
             f"The export service answered {status} to the API key, which was read from Secret Manager just now. Ask "
             "Usercentrics for a valid key and add it as a new version of the secret."
         )
-    if status in {408, 425, 429} or status >= 500:  # noqa: PLR2004 - RFC 9110: 5xx is the server's failure
+    if is_retryable(status):
         return UpstreamUnavailable(f"The export service answered {status}.", asked_to_wait_s=asked_to_wait_s)
     return ExportServiceError(
         f"The export service answered {status}; expected 200. Check ANALYTICS_ID, EXPORT_API_VERSION and "

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from analytics_export.config import origin_of
 from analytics_export.errors import Conflict, LinkRefused
@@ -37,6 +37,11 @@ class SignedLink:
                 f"({', '.join(sorted(origins))}); nothing is fetched from it. Add the origin only if Usercentrics "
                 "confirms it."
             )
+        if {".", ".."} & set(unquote(match[3]).split("/")):
+            raise LinkRefused(
+                "A download link's path has dot segments (. or ..): another file than the listed one would be asked "
+                "for. Nothing is fetched from it."
+            )
         return cls(url, _file_name(match[3].rpartition("/")[2]))
 
 
@@ -53,7 +58,6 @@ def _file_name(segment: str) -> str:
         raise LinkRefused("A download link's file name is not UTF-8; nothing is fetched from it.") from exc
     unusable = (
         not name
-        or name in {".", ".."}
         or "/" in name
         or "\\" in name
         or any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or char in "\u2028\u2029" for char in name)  # noqa: PLR2004 - C0 and C1
@@ -61,7 +65,7 @@ def _file_name(segment: str) -> str:
     if unusable:
         raise LinkRefused(
             f"A download link's file name, {name[:80]!a}, cannot be stored: expected a name without "
-            "slashes and control characters that is not empty, . or ... Nothing is fetched from it."
+            "slashes and control characters that is not empty. Nothing is fetched from it."
         )
     return name
 

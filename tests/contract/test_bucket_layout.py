@@ -142,18 +142,19 @@ def test_content_type_and_encoding_are_those_of_the_source(
 
 
 @pytest.mark.ours_only
+@pytest.mark.parametrize(("rows", "sent_by"), [(1, "object.insert"), (500_000, "upload.put")], ids=["short", "long"])
 def test_the_sources_checksum_is_declared_so_that_cloud_storage_checks_it(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: WatchedFunction, bucket: Bucket, rows: int, sent_by: str
 ) -> None:
     """Bytes that change between the source and Cloud Storage never become visible."""
-    stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n" * rows})
     stack.faults.add("link.get", Kind.WRONG_BYTES, after_bytes=2, times=None)
     seen: list[Change] = []
     stack.storage.on_change(seen.append)
     problem(function.post(DAY), 502, "integrity")
     assert seen == []
     assert bucket.names() == []
-    assert stack.storage.requests.count("upload.put") == 2
+    assert stack.storage.requests.count(sent_by) == 2
 
 
 @pytest.mark.ours_only
@@ -540,18 +541,23 @@ def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: W
     assert [each.name for each in stack.storage.requests.of("object.read") if each.name.endswith(".csv")] == []
 
 
-def test_of_two_files_that_are_unlike_the_period_before_tells_which_has_the_header(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
-) -> None:
+def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
     stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name,total\n"})
     only(function.post(DAY | {"date": "2022-03-31"}))
-    stack.exports.put(PREFIX, {file(0): b"day,name,total,os\n", file(1): f"{SECRET},DE,Linux\n".encode()})
-    assert only(function.post(DAY))["columns_changed"] is True
+    stack.exports.put(PREFIX, {file(0): f"{SECRET},DE,Linux\n".encode(), file(1): b"day,name,total,os\n"})
+    assert only(function.post(DAY))["columns_changed"] is False
     said = function.new_output()
-    [changed] = [line for line in map(json.loads, said.splitlines()) if line["message"] == "columns_changed"]
-    assert (changed["columns_added"], changed["columns_removed"]) == (["os"], [])
+    assert '"rule": "unlike_other_files", "objects": 2' in said
+    assert "columns_changed" not in said
     assert SECRET not in said
-    assert bucket.manifest(PERIOD)["columns"] == ["day", "name", "total", "os"]
+    assert bucket.manifest(PERIOD)["columns"] == []
+
+
+def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, {file(0): b"2022-04-01,1\n", file(1): b"day,total\n", file(2): b"day,total,os\n"})
+    assert only(function.post(DAY))["columns_changed"] is True
+    [changed] = [line for line in new_lines(function) if line["message"] == "columns_changed"]
+    assert (changed["columns_added"], changed["columns_removed"]) == (["os"], [])
 
 
 @pytest.mark.parametrize(

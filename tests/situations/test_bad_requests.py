@@ -161,4 +161,4 @@ def test_no_request_is_answered_with_5xx_unless_it_is_valid(
     except InvalidRequest:
         assert answer.status == 400
     else:
-        assert answer.status == (503 if asked.periods else 200)
+        assert answer.status == (503 if asked.exports else 200)

@@ -13,15 +13,15 @@ from tests.situations.world import FOLDER, MANIFEST, World, export_of, exports_o
 pytestmark = pytest.mark.ours_only
 
 STAGES = {
-    "before it has looked for a manifest": {"where": "object.read", "name": MANIFEST},
-    "before it has seen the bucket": {"where": "object.list"},
+    "before it has looked for manifests": {"where": "object.list", "name": "manifests/"},
+    "before it has seen the bucket": {"where": "object.list", "name": FOLDER},
     "before it has asked for the listing": {"where": "export.list"},
     "before it has opened a link": {"where": "link.get", "name": "000000000001"},
     "in the middle of reading a file": {"where": "link.get", "name": "000000000001", "after_bytes": 1_000_000},
     "before it has begun an upload": {"where": "upload.start", "name": "000000000001"},
     "in the middle of an upload": {"where": "upload.put", "name": "000000000001", "after_bytes": 1_000_000},
     "just before an upload becomes visible": {"where": "upload.finish", "name": "000000000001"},
-    "before it has checked the bucket again": {"where": "object.list", "skip": 1},
+    "before it has checked the bucket again": {"where": "object.list", "name": FOLDER, "skip": 1},
     "before it has written the manifest": {"where": "object.insert", "name": MANIFEST},
 }
 

@@ -15,10 +15,11 @@ import requests
 from google.cloud.storage import Client
 
 from analytics_export import export_request
-from analytics_export.bucket.bucket import Landing
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.layout import Layout
 from analytics_export.config import Settings
 from analytics_export.errors import ExportServiceRefused, Misconfigured
-from analytics_export.periods import Aggregation, Frequency, Period
+from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.retries import Clock, Deadline
 from tests.terraform.cron import fires
 from tests.terraform.terraform_cli import MODULE, ROOT, outputs, resources
@@ -44,14 +45,14 @@ def environment(run: str) -> dict[str, str]:
     return variables
 
 
-def landing(run: str) -> Landing:
+def bucket(run: str) -> Bucket:
     """The function's own names for objects, with the settings that the module gives it. Nothing is called."""
     settings = Settings.from_env(environment(run))
-    return Landing(
+    return Bucket(
         Client.create_anonymous_client(),
         requests.Session(),
         bucket=settings.bucket,
-        prefix=settings.object_prefix,
+        layout=Layout(settings.object_prefix),
         stall_s=1,
         deadline=Deadline(1, Clock()),
     )
@@ -127,12 +128,12 @@ class TestJobs:
         for name, job in jobs(run).items():
             wanted = asked(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
             kind = name.removeprefix("analytics-export-").removesuffix("-catch-up")
-            assert f"{wanted.aggregation}-{wanted.frequency}" == kind
+            assert {f"{each.aggregation}-{each.period.frequency}" for each in wanted.exports} == {kind}
             assert wanted.skip_complete == name.endswith("-catch-up"), "a scheduled run compares, a catch-up skips"
 
     def test_a_catch_up_looks_back_as_far_as_it_is_told(self) -> None:
         now = datetime(2024, 5, 15, 12, tzinfo=UTC)
-        lengths = {name: len(asked(job, now).periods) for name, job in jobs("everything").items()}
+        lengths = {name: len(asked(job, now).exports) for name, job in jobs("everything").items()}
         assert lengths["analytics-export-granular-daily"] == 1
         assert lengths["analytics-export-granular-daily-catch-up"] == 400
         assert lengths["analytics-export-interaction-weekly-catch-up"] == 4
@@ -143,14 +144,14 @@ class TestJobs:
     def test_never_ask_for_a_period_before_it_is_available(self, run: str) -> None:
         for job in jobs(run).values():
             for now in fires(job["schedule"], year=YEAR):
-                assert asked(job, now).periods[-1].available_at <= now, (job["name"], now)
+                assert asked(job, now).exports[-1].period.available_at <= now, (job["name"], now)
 
     @pytest.mark.parametrize("run", RUNS)
     def test_ask_for_every_period_on_the_day_it_appears_or_the_next(self, run: str) -> None:
         for name, job in jobs(run).items():
             if name.endswith("-catch-up"):
                 continue
-            answered = [(asked(job, now).periods[0], now) for now in fires(job["schedule"], year=YEAR)]
+            answered = [(asked(job, now).exports[0].period, now) for now in fires(job["schedule"], year=YEAR)]
             for (earlier, _), (later, now) in pairwise(answered):
                 assert later.previous == earlier
                 assert now - later.available_at < timedelta(days=2)
@@ -185,16 +186,14 @@ class TestTables:
     def objects(self, kind: tuple[Aggregation, Frequency]) -> dict[Period, tuple[str, str]]:
         """By period: the URI of a file, and of the manifest, as the function writes them."""
         aggregation, frequency = kind
-        names = landing("everything")
+        names = bucket("everything")
         periods = [Period.holding(frequency, day) for day in self.DAYS]
         return {
-            period: (
-                names.uri(
-                    names.object_name(aggregation, period, f"{period.file_prefix(aggregation)}-000000000000.csv")
-                ),
-                names.uri(names.manifest_name(aggregation, period)),
+            export.period: (
+                names.uri(names.layout.object_name(export, f"{export.file_prefix}-000000000000.csv")),
+                names.uri(names.layout.manifest(export)),
             )
-            for period in periods
+            for export in (Export(aggregation, period) for period in periods)
         }
 
     @pytest.mark.parametrize("kind", KINDS, ids="-".join)
@@ -318,7 +317,7 @@ class TestOutputs:
         filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
         now = datetime(2024, 5, 15, tzinfo=UTC)
         wanted = export_request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
-        assert len(wanted.periods) == 30
+        assert len(wanted.exports) == 30
 
     def test_runs_now_name_jobs_that_exist(self) -> None:
         commands = outputs("everything")["run_now_commands"]

@@ -325,34 +325,30 @@ NONE: tuple[str, ...] = ()
 
 
 @pytest.mark.parametrize(
-    ("lines", "before", "believed"),
+    ("lines", "believed"),
     [
-        pytest.param([], NONE, [], id="no file"),
-        pytest.param([H], NONE, [H], id="one file"),
-        pytest.param([H], ROW_A, [H], id="one file, and another header before"),
-        pytest.param([H, H, H], NONE, [H, H, H], id="all alike"),
-        pytest.param([H, LONGER], NONE, [H, LONGER], id="one more column in the second"),
-        pytest.param([MOVED, H], NONE, [MOVED, H], id="moved columns"),
-        pytest.param([H, WIDE], NONE, [H, WIDE], id="many more columns"),
-        pytest.param([LONGER, HALF], NONE, [LONGER, HALF], id="half of the columns renamed"),
-        pytest.param([H, H, ("x", "DE", "os")], NONE, [H, H, NONE], id="a row that has a word in common"),
-        pytest.param([H, H, ROW_A], NONE, [H, H, NONE], id="a row in the third"),
-        pytest.param([ROW_A, H, H], NONE, [NONE, H, H], id="a row in the first"),
-        pytest.param([ROW_A, H, LONGER, H, ROW_B], NONE, [NONE, H, LONGER, H, NONE], id="two rows, different ones"),
-        pytest.param([H, ROW_A], NONE, [NONE, NONE], id="nothing decides"),
-        pytest.param([H, ROW_A], H, [H, NONE], id="the period before decides"),
-        pytest.param([ROW_A, H], LONGER, [NONE, H], id="the period before decides, and is only like it"),
-        pytest.param([H, ROW_A, ROW_B], NONE, [NONE, NONE, NONE], id="nothing decides between three"),
-        pytest.param([ROW_A, ROW_B], H, [NONE, NONE], id="nothing is like the period before"),
-        pytest.param([NONE, H], NONE, [NONE, H], id="one that is no header anyway"),
-        pytest.param([NONE, NONE], H, [NONE, NONE], id="none is a header"),
+        pytest.param([], [], id="no file"),
+        pytest.param([H], [H], id="one file"),
+        pytest.param([H, H, H], [H, H, H], id="all alike"),
+        pytest.param([H, LONGER], [H, LONGER], id="one more column in the second"),
+        pytest.param([MOVED, H], [MOVED, H], id="moved columns"),
+        pytest.param([H, WIDE], [H, WIDE], id="many more columns"),
+        pytest.param([LONGER, HALF], [LONGER, HALF], id="half of the columns renamed"),
+        pytest.param([H, H, ("x", "DE", "os")], [H, H, NONE], id="a row that has a word in common"),
+        pytest.param([H, H, ROW_A], [H, H, NONE], id="a row in the third"),
+        pytest.param([ROW_A, H, H], [NONE, H, H], id="a row in the first"),
+        pytest.param([ROW_A, H, LONGER, H, ROW_B], [NONE, H, LONGER, H, NONE], id="two rows, different ones"),
+        pytest.param([H, ROW_A], [NONE, NONE], id="nothing decides"),
+        pytest.param([H, ROW_A, ROW_B], [NONE, NONE, NONE], id="nothing decides between three"),
+        pytest.param([NONE, H], [NONE, H], id="one that is no header anyway"),
+        pytest.param([NONE, NONE], [NONE, NONE], id="none is a header"),
     ],
 )
 def test_the_first_lines_of_a_period_are_compared(
-    lines: list[tuple[str, ...]], before: tuple[str, ...], believed: list[tuple[str, ...]]
+    lines: list[tuple[str, ...]], believed: list[tuple[str, ...]]
 ) -> None:
     formats = [CsvFormat(line, unusable=None if line else Unusable.EMPTY_LINE) for line in lines]
-    found = compared(formats, before)
+    found = compared(formats)
     assert [each.columns for each in found] == believed
     for line, each in zip(lines, found, strict=True):
         expected = (None if each.columns else Unusable.UNLIKE_OTHER_FILES) if line else Unusable.EMPTY_LINE
@@ -361,4 +357,4 @@ def test_the_first_lines_of_a_period_are_compared(
 
 def test_how_a_file_is_written_stays_where_its_names_are_not_believed() -> None:
     odd = CsvFormat(ROW_A, ";", "UTF-16LE", byte_order_mark=True, compression="GZIP")
-    assert compared([CsvFormat(H), CsvFormat(H), odd], ())[2] == odd.refused(Unusable.UNLIKE_OTHER_FILES)
+    assert compared([CsvFormat(H), CsvFormat(H), odd])[2] == odd.refused(Unusable.UNLIKE_OTHER_FILES)
