@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -57,7 +58,7 @@ def gcsfs_open() -> Copy:
     """Return a copy through fsspec's file object."""
     import gcsfs  # noqa: PLC0415 - slow to import, and only this way needs it
 
-    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["SINK"])  # noqa: S106 - its word for: without
+    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["BUCKET_SERVER"])  # noqa: S106 - its word for: without
     bucket = os.environ["BUCKET"]
 
     def copy(link: str, name: str) -> None:
@@ -68,7 +69,25 @@ def gcsfs_open() -> Copy:
     return copy
 
 
-WAYS = {way.__name__: way for way in (upload_from_string, upload_from_file, blob_open, gcsfs_open)}
+def plain_script() -> Copy:
+    """Return what takes the URL of a day's listing and the day's folder, and copies what the listing names."""
+    bucket = _bucket()
+    session = requests.Session()
+    session.headers["x-api-key"] = "made-up"
+
+    def copy(listing: str, folder: str) -> None:
+        answer = session.get(listing, timeout=60)
+        answer.raise_for_status()
+        for link in answer.json()["downloadUrls"]:
+            response = session.get(link, timeout=60)
+            response.raise_for_status()
+            name = folder + unquote(urlsplit(link).path.rpartition("/")[2])
+            bucket.blob(name).upload_from_string(response.content, content_type="text/csv")
+
+    return copy
+
+
+WAYS = {way.__name__: way for way in (upload_from_string, upload_from_file, blob_open, gcsfs_open, plain_script)}
 
 
 def _bucket() -> Any:  # noqa: ANN401 - the library has no types
@@ -78,13 +97,15 @@ def _bucket() -> Any:  # noqa: ANN401 - the library has no types
 
 
 def _main() -> None:
-    copy = WAYS[sys.argv[1]]()
+    way = WAYS[sys.argv[1]]
+    copy = way()
+    from_, to = ("listings", "folders") if way is plain_script else ("links", "names")
     print("ready", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
         try:
             with ThreadPoolExecutor(job["at_once"]) as pool:
-                list(pool.map(copy, job["links"], job["names"]))
+                list(pool.map(copy, job[from_], job[to]))
         except Exception as error:  # noqa: BLE001 - whatever a peer fails with is its result
             print(f"{type(error).__name__}: {error}"[:300].replace("\n", " "), flush=True)
         else:
