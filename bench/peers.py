@@ -151,11 +151,15 @@ class CommandPeer:
 class LibraryPeer:
     """A Python library in a process of its own, started and imported before the clock runs, as the function is."""
 
-    copies = True
+    def __init__(
+        self, name: str, way: str, servers: Servers, *, asks_for_links: bool = False, is_ceiling: bool = False
+    ) -> None:
+        """`way` is a name in `library_peers.WAYS`; one that `asks_for_links` is for spans, the others are not.
 
-    def __init__(self, name: str, way: str, servers: Servers, *, asks_for_links: bool = False) -> None:
-        """`way` is a name in `library_peers.WAYS`; one that `asks_for_links` is for spans, the others are not."""
+        A ceiling copies one large file.
+        """
         self.name = name
+        self.copies = not is_ceiling
         self._way = way
         self._asks_for_links = asks_for_links
         self._servers = servers
@@ -169,6 +173,8 @@ class LibraryPeer:
         """Return why it does not do this work."""
         if work.is_there_already:
             return COPIES_AGAIN
+        if not self.copies and (work.files > 1 or work.is_small):
+            return "shown with one large file"
         if work.is_span == self._asks_for_links:
             return None
         return ASKS_FOR_LINKS if self._asks_for_links else ASKS_FOR_NO_LINKS
@@ -241,6 +247,7 @@ def ceilings(servers: Servers) -> list[Peer]:
             most_files=large,
             prepare='truncate -s "$SIZE" "$HOME/file" && cat "$HOME/file" > /dev/null',
         ),
+        LibraryPeer("ceiling: Python's ssl alone, receive and send", "bare_sockets", servers, is_ceiling=True),
     ]
 
 

@@ -105,7 +105,7 @@ def _used(row: Row) -> str:
 
 def _ratios(project: Row, by_name: dict[str, Row]) -> Iterator[Target]:
     """Give the ratios to the commands, beside what the ceilings say is possible at all."""
-    halves = [row.seconds for name, row in by_name.items() if name.startswith("ceiling")]
+    halves = [row.seconds for name, row in by_name.items() if name.startswith("ceiling: curl")]
     for key, least in LEAST_RATIOS.items():
         peer = next((row for name, row in by_name.items() if key in name), None)
         if peer is None:
@@ -123,14 +123,18 @@ def _processor_time(project: Row, by_name: dict[str, Row]) -> Iterator[Target]:
     halves = {
         name.rpartition(" ")[0].rpartition(" ")[2]: row.cpu_s_per_gib
         for name, row in by_name.items()
-        if name.startswith("ceiling")
+        if name.startswith("ceiling: curl")
     }
+    least = next((row.cpu_s_per_gib for name, row in by_name.items() if name.startswith("ceiling: Python")), None)
     if len(halves) == 2:  # noqa: PLR2004 - to receive and to send
         needed = project.cpu_s_per_gib
         parts = " and ".join(f"{cpu_s:.2f} to {half}" for half, cpu_s in halves.items())
+        measured = f"{needed:.2f} CPU-s per GiB; curl: {parts}, {sum(halves.values()):.2f} together"
+        if least is not None:
+            measured += f"; Python's ssl alone needs {least:.2f}"
         yield Target(
             f"{project.work.title}: less CPU than curl's receive and send together",
-            f"{needed:.2f} CPU-s per GiB; curl: {parts}, {sum(halves.values()):.2f} together",
+            measured,
             needed < sum(halves.values()),
         )
 
