@@ -169,7 +169,7 @@ def _small_files(project: Row) -> Iterator[Target]:
     yield Target(f"{work.title}: at most {MOST_FLOORS} times the floor", f"{ratio:.2f}", ratio <= MOST_FLOORS)
     a_file, a_period = _requests(work)
     yield Target(
-        f"{work.title}: requests: at most {a_file} a file, and {a_period} for the period",
+        f"{work.title}, requests: at most {a_file} a file and {a_period} more",
         f"{run.requests}: {kinds(project)}",
         run.requests <= a_file * work.files + a_period,
     )

@@ -83,24 +83,24 @@ def folder(day: str) -> str:
 
 
 def whole(delay_s: float) -> list[Work]:
-    """Return the work of `make bench`: without a delay, then with one."""
+    """Return the work of `make bench`: days, then files without a delay, then with one."""
     at_hand = [
         Work("one file of 1 GiB", 1, GIB),
         Work("8 files of 256 MiB at once", 8, 256 * MIB),
         Work("500 files of 64 KiB", 500, 64 * KIB),
         Work("500 unchanged files", 500, 64 * KIB, is_there_already=True),
     ]
-    return at_hand + [_far(work, delay_s) for work in at_hand] + _spans(delay_s, backfill=180, complete=400)
+    return _spans(delay_s, backfill=180, complete=400) + at_hand + [_far(work, delay_s) for work in at_hand]
 
 
 def quick(delay_s: float) -> list[Work]:
     """Return the work of `make bench-quick`."""
     return [
+        *_spans(delay_s, backfill=180, complete=120),
         Work("one file of 256 MiB", 1, 256 * MIB),
         Work("8 files of 32 MiB at once", 8, 32 * MIB),
         _far(Work("100 files of 64 KiB", 100, 64 * KIB), delay_s),
         _far(Work("100 unchanged files", 100, 64 * KIB, is_there_already=True), delay_s),
-        *_spans(delay_s, backfill=60, complete=120),
     ]
 
 
