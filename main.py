@@ -6,12 +6,11 @@ opens no client and loads no client library: those come with the first request t
 
 import functools
 import threading
-import traceback
 from typing import TYPE_CHECKING
 
 from analytics_export import export_request
-from analytics_export.answers import Answer, Answers, Defect
-from analytics_export.errors import ExportError, InvalidRequest
+from analytics_export.answers import Answer, Answers
+from analytics_export.errors import Defect, ExportError, InvalidRequest
 from analytics_export.logs import Log, trace_fields
 from analytics_export.retries import Clock
 
@@ -54,8 +53,8 @@ def export_analytics(request: "flask.Request") -> Answer:
         write("request_refused", error_type=error.type, detail=error.detail)
         return answers.problem(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is named without the error's own text
-        log.error("defect", error=type(error).__name__, stack=_stack(error))  # noqa: TRY400 - its text may hold a link
-        return answers.problem(Defect("The function has a defect; its log line `defect` says where."))
+        log.defect(error)
+        return answers.problem(Defect())
 
 
 @functools.cache
@@ -64,7 +63,3 @@ def _app() -> "App":
     from analytics_export.app import App  # noqa: PLC0415 - loads the client libraries
 
     return App.from_env()
-
-
-def _stack(error: BaseException) -> list[str]:
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -13,14 +13,6 @@ Answer = tuple[str, int, dict[str, str]]
 """Body, status and headers, as Flask takes them."""
 
 
-class Defect(ExportError):
-    """The function itself is wrong."""
-
-    type = "internal-error"
-    title = "The function has a defect"
-    status = 500
-
-
 @dataclass(frozen=True)
 class Answers:
     """The answers to one call, which began when this was made."""

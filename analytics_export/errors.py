@@ -8,6 +8,7 @@
     ├── ExportServiceError          502  somebody looks at the log
     ├── LinkRefused                 502
     ├── IntegrityFailure            502
+    ├── Defect                      500  whoever develops the function, by its log line `defect`
     └── TryAgainLater               503  nobody: the next call goes on
         ├── NotAvailableYet
         ├── UpstreamUnavailable
@@ -18,7 +19,9 @@
 do next; it never holds a link's query, an upload session URI or a key.
 """
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound="ExportError")
 
 
 class ExportError(Exception):
@@ -88,6 +91,17 @@ class IntegrityFailure(ExportError):
     status = 502
 
 
+class Defect(ExportError):
+    """The function itself is wrong."""
+
+    type = "internal-error"
+    title = "The function has a defect"
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("The function has a defect; its log line `defect` says where.")
+
+
 class TryAgainLater(ExportError):
     """Nothing to mend: a later call goes on from what is done.
 
@@ -147,3 +161,9 @@ def worst(errors: list[ExportError]) -> ExportError:
     """
     order = {500: 0, 502: 1, 503: 2, 400: 3}
     return min(errors, key=lambda error: (order[error.status], isinstance(error, Conflict)))
+
+
+def without_traces(error: E) -> E:
+    """Return an error that is kept, without its traceback and causes: their frames hold whole bodies."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

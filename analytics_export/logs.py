@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 
 _one_line_at_a_time = threading.Lock()
@@ -33,6 +34,12 @@ class Log:
     def error(self, event: str, **fields: object) -> None:
         """Say what somebody must mend."""
         self._write("ERROR", event, fields)
+
+    def defect(self, error: BaseException) -> None:
+        """Say where the function is wrong, without the error's own text, which may hold a link."""
+        frames = traceback.extract_tb(error.__traceback__)
+        stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        self._write("ERROR", "defect", {"error": type(error).__name__, "stack": stack})
 
     def _write(self, severity: str, event: str, fields: Mapping[str, object]) -> None:
         line = json.dumps({"severity": severity, "message": event, **self._fields, **fields}, default=str)

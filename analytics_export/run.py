@@ -9,14 +9,15 @@ from typing import TypeVar
 
 from analytics_export.bucket.bucket import ListedManifest
 from analytics_export.bucket.header_rules import Columns
-from analytics_export.bucket.manifest import Summary, columns_digest
-from analytics_export.errors import DeadlineReached, ExportError
+from analytics_export.bucket.manifest import Summary
+from analytics_export.errors import DeadlineReached, Defect, ExportError, without_traces
 from analytics_export.export_request import ExportRequest
 from analytics_export.period_sync import Outcome, PeriodSync, log_fields
 from analytics_export.periods import Export
 from analytics_export.plan import PlannedExport, plan
 from analytics_export.report import ExportResult, Status
 from analytics_export.services import Services
+from analytics_export.time_limit import because_time_is_over
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -53,8 +54,9 @@ class Run:
         try:
             manifests = self._manifests()
         except ExportError as error:
+            reason = without_traces(because_time_is_over(error))
             for export in self._request.exports:
-                self._end(export, Outcome(self._without_a_try(export, error)), self._clock.monotonic())
+                self._end(export, Outcome(self._without_a_try(export, reason)), self._clock.monotonic())
             return
         planned = plan(
             self._request.exports,
@@ -62,7 +64,8 @@ class Run:
             analytics_id=self._services.analytics_id,
             skip_complete=self._request.skip_complete,
         )
-        self._side_by_side(lambda numbered: self._one(*numbered, manifests), enumerate(planned))
+        first = next((each for each in planned if each.complete is None), None)
+        self._side_by_side(lambda each: self._one(each, manifests, is_first=each is first), planned)
         self._compare_columns(manifests)
 
     def results(self, *, unfinished: ExportError | None = None) -> list[ExportResult]:
@@ -87,26 +90,39 @@ class Run:
         listed = bucket.manifests(first.previous or first, last)
         summaries = {export: each.summary for export, each in listed.items() if each.summary is not None}
         if self._request.skip_complete:
-            unknown = [export for export in listed if export not in summaries]
-            stored = self._side_by_side(lambda export: bucket.manifest(export, listed[export]), unknown)
-            summaries |= {
-                export: each.manifest.summary for export, each in zip(unknown, stored, strict=True) if each.manifest
-            }
+            unknown = [export for export in self._request.exports if export in listed and export not in summaries]
+            read = self._side_by_side(lambda export: self._summary(export, listed[export]), unknown)
+            summaries |= {export: each for export, each in zip(unknown, read, strict=True) if each is not None}
         return _Manifests(listed, summaries, at_s)
 
-    def _one(self, number: int, planned: PlannedExport, manifests: _Manifests) -> None:
+    def _summary(self, export: Export, listed: ListedManifest) -> Summary | None:
+        """Read one manifest; None where it is none, or cannot be read: its own period finds out why."""
+        with suppress(ExportError):
+            stored = self._services.bucket.manifest(export, listed)
+            return stored.manifest.summary if stored.manifest else None
+        return None
+
+    def _one(self, planned: PlannedExport, manifests: _Manifests, *, is_first: bool) -> None:
+        """Work on one period; a defect that it meets does not stop the others."""
         began_s = self._clock.monotonic()
         export = planned.export
-        if planned.complete is not None:
-            outcome = Outcome(self._skipped(planned.complete))
-        elif number > 0 and self._services.deadline.is_over:  # the first goes on, so that every call makes progress
-            error = DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
-            outcome = Outcome(self._without_a_try(export, error))
-        else:
-            sync = PeriodSync(self._services, export, skip_complete=self._request.skip_complete)
-            is_fresh = began_s - manifests.at_s < FRESH_S
-            outcome = sync.run(is_fresh=is_fresh, listed=manifests.listed.get(export))
+        try:
+            outcome = self._outcome(planned, manifests, is_first=is_first)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other periods go on
+            self._services.log.bind(**log_fields(export)).defect(error)
+            outcome = Outcome(self._without_a_try(export, Defect()))
         self._end(export, outcome, began_s)
+
+    def _outcome(self, planned: PlannedExport, manifests: _Manifests, *, is_first: bool) -> Outcome:
+        export = planned.export
+        if planned.complete is not None:
+            return Outcome(self._skipped(planned.complete))
+        if not is_first and self._services.deadline.is_over:  # the first goes on, so that every call makes progress
+            error = DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
+            return Outcome(self._without_a_try(export, error))
+        sync = PeriodSync(self._services, export, skip_complete=self._request.skip_complete)
+        is_fresh = self._clock.monotonic() - manifests.at_s < FRESH_S
+        return sync.run(is_fresh=is_fresh, listed=manifests.listed.get(export))
 
     def _side_by_side(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
         # each in a context of its own: the call's time limit and functions-framework's execution id are found there
@@ -167,7 +183,7 @@ class Run:
                 continue
             old, new = outcome.columns, outcome.differing
             if new is None:
-                old, new = self._columns_before(export, outcome.columns, manifests), outcome.columns
+                old, new = self._columns_before(export, manifests), outcome.columns
             if old and new and old != new:
                 self._outcomes[export] = replace(outcome, result=replace(outcome.result, columns_changed=True))
                 self._services.log.bind(**log_fields(export)).warning(
@@ -176,7 +192,7 @@ class Run:
                     columns_removed=_shown(set(old) - set(new)),
                 )
 
-    def _columns_before(self, export: Export, columns: Columns, manifests: _Manifests) -> Columns:
+    def _columns_before(self, export: Export, manifests: _Manifests) -> Columns:
         """Return the columns of the period before; () where there is none."""
         before = export.previous
         if before is None:
@@ -184,13 +200,12 @@ class Run:
         if before in self._outcomes and self._outcomes[before].columns:
             return self._outcomes[before].columns
         summary = manifests.summaries.get(before)
-        if before not in manifests.listed:
-            return ()
-        if summary is not None and summary.columns_digest in {"", columns_digest(columns)}:
-            return columns if summary.columns_digest else ()
-        with suppress(ExportError):
-            stored = self._services.bucket.manifest(before, manifests.listed[before])
-            return stored.manifest.csv_format.columns if stored.manifest else ()
+        if summary is not None and summary.columns is not None:
+            return summary.columns
+        if before in manifests.listed:
+            with suppress(ExportError):
+                stored = self._services.bucket.manifest(before, manifests.listed[before])
+                return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 
 

@@ -219,11 +219,11 @@ def _parsed(line: str) -> dict[str, object] | None:
 
 def _tree(pid: int) -> list[int]:
     """A process and its descendants."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                children += map(int, (task / "children").read_text().split())
     return [pid, *(descendant for child in children for descendant in _tree(child))]
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from google.api_core import exceptions, retry
@@ -10,10 +11,16 @@ from google.cloud import secretmanager_v1
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
 from analytics_export.errors import ExportError, Misconfigured, UpstreamUnavailable
+from analytics_export.retries import Clock
+from analytics_export.time_limit import TimeLimit
 
 CALL_TIMEOUT_S = 10.0
 BUDGET_S = 20.0
 """Tries of one read together: Secret Manager answers in milliseconds, and outages outlast any wait worth paying for."""
+
+
+READ_AGAIN_S = 60.0
+"""How long a key that was read for a refusal counts as the newest there is, in seconds."""
 
 
 class ApiKey:
@@ -106,14 +113,16 @@ class Key:
 class KeyOfThisCall:
     """The key as all periods of one call share it.
 
-    Refused for the first time, or after it was accepted, it is read once more, however many requests meet the refusal.
+    Refused, it is read once more, however many requests meet the refusal, and again after `READ_AGAIN_S` at the
+    earliest.
     """
 
-    def __init__(self, api_key: ApiKey) -> None:
+    def __init__(self, api_key: ApiKey, clock: Clock) -> None:
         self._api_key = api_key
+        self._monotonic = clock.monotonic
         self._lock = threading.Lock()
         self._newest: Key | None = None
-        self._is_unproven = False
+        self._read_again_at: float | None = None
         self._failure: ExportError | None = None
 
     def value(self) -> Key:
@@ -123,27 +132,24 @@ class KeyOfThisCall:
                 self._newest = self._read(self._api_key.value)
             return self._newest
 
-    def accepted(self, key: Key) -> None:
-        """Note that the service took the key."""
-        with self._lock:
-            if key is self._newest:
-                self._is_unproven = False
-
     def after_refusal(self, refused: Key) -> Key | None:
-        """Return a newer key than the refused one; None where that was itself read for a refusal. Raises as `value`."""
+        """Return a newer key than the refused one; None where that was just read. Raises as `value`."""
         with self._lock:
+            now = self._monotonic()
             if refused is self._newest:
-                if self._is_unproven:
+                if self._read_again_at is not None and now - self._read_again_at < READ_AGAIN_S:
                     return None
                 self._newest = self._read(self._api_key.read_again)
-                self._is_unproven = True
+                self._read_again_at = now
             return self._newest
 
     def _read(self, read: Callable[[], str]) -> Key:
         if self._failure is not None:
             raise self._failure
+        limit = TimeLimit.of_this_call()
         try:
-            return Key(read())
+            with limit.waiting_for("Secret Manager") if limit else nullcontext():
+                return Key(read())
         except ExportError as failure:
             self._failure = failure
             raise

@@ -82,18 +82,26 @@ SLOW: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
-def test_the_answer_is_out_in_time_when(fault: dict[str, Any], world: World, start_app: StartApp) -> None:
+def test_the_answer_is_out_in_time_when(
+    fault: dict[str, Any],
+    is_warm: bool,  # noqa: FBT001 - a table
+    world: World,
+    start_app: StartApp,
+) -> None:
     """It is 503 `deadline`, and names what was waited for; the next call, without the fault, makes it right."""
     files = shards(1, size=1000) | {f"{PREFIX}-long.csv": shards(1)[f"{PREFIX}-000000000000.csv"]}
     world.issue(files)
     world.put("manifests/granular/daily/start_date=2022-04-01.json", b"{}")
     world.put("granular/daily/start_date=2022-04-01/stale.csv", b"stale")
     world.put(f"granular/daily/start_date=2022-04-01/{PREFIX}-000000000000.csv", b"old")
+    app = start_app(STALL_SECONDS="60")
+    if is_warm:  # its connections are kept, and must be closed all the same
+        assert called(app, day(2))[0][0].status is Status.COPIED
     if fault["where"] == "object.get":  # somebody else's object is found under a name when it is about to be written
         world.whole.add(crc32c(b"a,b\n1,2\n"))
         world.stack.faults.add("object.insert", "overwrite", body=b"a,b\n1,2\n", times=None)
-    app = start_app(STALL_SECONDS="60")
     world.stack.faults.add(**fault)
     [result], seconds = called(app)
     assert seconds < IN_TIME_S
@@ -102,6 +110,7 @@ def test_the_answer_is_out_in_time_when(fault: dict[str, Any], world: World, sta
     assert result.error
     assert "The run's time is over" in result.error.detail
     assert any(party in result.error.detail for party in ("export service", "source", "Cloud Storage", "copied then"))
+    assert not [thread for thread in time_limit._left_behind if thread.is_alive()]  # noqa: SLF001
     world.stack.faults.clear()
     wait_for(lambda: world.call().status == 200)
     world.check_right()
@@ -228,7 +237,9 @@ def test_a_secret_manager_that_hangs_does_not_hold_the_answer(world: World, star
     hold = world.stack.faults.add("secret.access", "hold", times=None)
     [result], seconds = called(start_app())
     assert seconds < IN_TIME_S
-    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+    assert result.error
+    assert (result.status, result.error.type) == (Status.INCOMPLETE, "deadline")
+    assert "Secret Manager" in result.error.detail
     hold.release()
 
 
