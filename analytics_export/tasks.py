@@ -21,6 +21,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Deadline
 
@@ -94,7 +95,7 @@ class TaskQueue:
         try:
             client = self._opened()
         except GoogleAuthError as exc:
-            return FanOut(frozenset(), _no_credentials(exc))
+            return FanOut(frozenset(), no_credentials(exc))
 
         def create(task: NewTask) -> None:
             self._create(client, task, run_id)
@@ -140,7 +141,7 @@ class TaskQueue:
         place = f"{name} --location {location} --project {project}"
         match exc:
             case GoogleAuthError():
-                return _no_credentials(exc)
+                return no_credentials(exc)
             case exceptions.NotFound():
                 return Misconfigured(
                     f"TASKS_QUEUE: {self._queue} does not exist. Let Terraform make it (queue.enabled), with its "
@@ -214,12 +215,6 @@ def _message(name: str, body: Mapping[str, object]) -> tasks_v2.Task:
         ),
         dispatch_deadline=DISPATCH_DEADLINE,
     )
-
-
-def _no_credentials(exc: GoogleAuthError) -> ExportError:
-    if exc.retryable:
-        return UpstreamUnavailable("Google's token service did not answer. Call again later.")
-    return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
 
 
 def _client(emulator: str | None) -> tasks_v2.CloudTasksClient:
