@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
+from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Summary, columns_digest
 from analytics_export.errors import DeadlineReached, ExportError
 from analytics_export.export_request import ExportRequest
-from analytics_export.period_sync import Columns, Outcome, PeriodSync, log_fields
+from analytics_export.period_sync import Outcome, PeriodSync, log_fields
 from analytics_export.periods import Export
 from analytics_export.plan import PlannedExport, plan
 from analytics_export.report import ExportResult, Status
@@ -154,7 +155,7 @@ class Run:
             return columns if summary.columns_digest else ()
         with suppress(ExportError):
             stored = self._services.bucket.manifest(before, found.listed[before])
-            return stored.manifest.columns if stored.manifest else ()
+            return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 
 

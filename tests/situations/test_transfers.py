@@ -10,6 +10,7 @@ from tests.situations.world import (
     FOLDER,
     MANIFEST,
     PREFIX,
+    SPAN,
     World,
     crc32c,
     export_of,
@@ -165,9 +166,9 @@ class Way:
     body: dict[str, Any]
 
 
-SPAN = {"aggregation": "granular", "frequency": "daily", "from": "2022-03-31", "to": "2022-04-02", "refresh": True}
+REFRESHED = SPAN | {"refresh": True}
 ALONE, IN_A_SPAN, SHORT_ALONE, SHORT_IN_A_SPAN = (
-    Way(3 * SOME, DAY), Way(3 * SOME, SPAN), Way(60_000, DAY), Way(60_000, SPAN)
+    Way(3 * SOME, DAY), Way(3 * SOME, REFRESHED), Way(60_000, DAY), Way(60_000, REFRESHED)
 )  # fmt: skip
 ROWS = [
     *(pytest.param(each, way, id=f"{each.name}{also}")
@@ -200,7 +201,7 @@ def test_the_bucket_is_right_afterwards_when(situation: Situation, way: Way, wor
     answer = world.call(way.body)
     assert world.stack.faults.fired
     assert answer.seconds < 40
-    if way.body is SPAN:
+    if way.body is REFRESHED:
         before, _, after = exports_of(answer)
         assert (before["status"], after["status"]) == ("copied", "copied")
     if situation.slug is None:
