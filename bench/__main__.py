@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import cold_start, peers, table, work
+from bench import cold_start, peers, queue_scale, table, work
 from bench.measure import Bench, Row
 from bench.project import ProjectPeer
 from bench.servers import Servers
@@ -41,6 +41,8 @@ def main() -> None:
             for peer in everyone:
                 peer.stop()
     text = table.text(tables, cold, command="make bench-quick" if asked.quick else "make bench")
+    print("... the queue", file=sys.stderr, flush=True)
+    text += "\n" + queue_scale.section(queue_scale.measure(delay_s=delay_s), delay_s=delay_s)
     print(text)
     if asked.output:
         asked.output.write_text(text)
