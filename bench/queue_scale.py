@@ -54,8 +54,8 @@ def section(rows: list[Scale], *, delay_s: float) -> str:
     lines = [
         f"## {PERIODS} days through the queue, {delay_s * 1000:.0f} ms a request",
         "",
-        "One call with `enqueue`, then a task a day, one short file a day. Each instance serves one task at a time; all",
-        f"share {os.cpu_count()} cores with the stand-ins of local/ (no TLS), which serve source, bucket and queue here.",
+        "One call with `enqueue`, then a task a day, one short file a day. An instance serves one task at a time. All",
+        f"share {os.cpu_count()} cores with the stand-ins of local/ (no TLS): source, bucket and queue.",
         "",
         "| instances | seconds | periods/s | times one instance | CPU-s, function | CPU-s, stand-ins | cores used |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
