@@ -13,8 +13,8 @@ from local.objects import Change
 from local.stack import Stack
 
 FIRST_DAY = date(2020, 1, 1)
-ROUNDS = 3
-"""Every period is complete after so many calls with `enqueue`, each worked off: a task is given up after 8 tries."""
+ROUNDS = 4
+"""Every period is complete after so many calls with `enqueue`, each worked off: a 404 ends a task, at most three times."""
 ROUND_S = 100.0
 
 TROUBLE: list[dict[str, Any]] = [
