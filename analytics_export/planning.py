@@ -6,7 +6,6 @@ those that a run writes for each period: what is planned or queued is not yet in
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from analytics_export.errors import DeadlineReached, ExportError, TryAgainLater
 from analytics_export.export_request import ExportRequest
@@ -20,15 +19,8 @@ READS_AT_ONCE = 32
 """Of manifests that the listing does not tell of; each only waits for its answer."""
 
 
-@dataclass(frozen=True)
-class HandedOn:
-    """How far the exports were handed on. `error` is what ended it; None when all of them are queued."""
-
-    queued: frozenset[Export]
-    error: ExportError | None
-
-
-HandOn = Callable[[Sequence[Export]], HandedOn]
+HandOn = Callable[[Sequence[Export], Callable[[Export], object]], ExportError | None]
+"""Takes exports, and what learns of each that it is queued; returns what ended it, None when all of them are."""
 
 
 class Planning:
@@ -42,7 +34,7 @@ class Planning:
         self._reads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="plan")
         self._survey = Survey({}, {}, 0)
         self._planned: tuple[PlannedExport, ...] = ()
-        self._handed_on = HandedOn(frozenset(), None)
+        self._queued: set[Export] = set()
         self._error: ExportError | None = None
 
     def work(self) -> None:
@@ -64,12 +56,11 @@ class Planning:
         if self._hand_on is None:
             self._services.log.info("periods_planned", **self._counts(planned=len(to_do)))
             return
-        if to_do:
-            self._handed_on = self._hand_on(to_do)
-        if self._handed_on.error is None:
+        ended_by = self._hand_on(to_do, self._queued.add) if to_do else None
+        if ended_by is None:
             self._services.log.info("periods_queued", **self._counts(queued=len(to_do)))
         else:
-            self._end(self._handed_on.error)
+            self._end(ended_by)
 
     def results(self, *, unfinished: ExportError | None = None) -> list[ExportResult]:
         """Return what became of each export, oldest first; `unfinished` is the error where `work` has not ended."""
@@ -88,7 +79,7 @@ class Planning:
             return
         self._error = error
         write = self._services.log.warning if isinstance(error, TryAgainLater) else self._services.log.error
-        counts = self._counts(queued=len(self._handed_on.queued))
+        counts = self._counts(queued=len(self._queued))
         write("planning_broken_off", **counts, error_type=error.type, detail=error.detail)
 
     def _counts(self, **counts: int) -> dict[str, object]:
@@ -120,7 +111,7 @@ class Planning:
     def _status(self, planned: PlannedExport) -> tuple[Status, ExportError | None]:
         if planned.complete is not None:
             return Status.COMPLETE, None
-        if planned.export in self._handed_on.queued:
+        if planned.export in self._queued:
             return Status.QUEUED, None
         if self._error is not None:
             status = Status.INCOMPLETE if isinstance(self._error, DeadlineReached) else Status.FAILED

@@ -80,8 +80,15 @@ class TaskQueue:
         self._client: tasks_v2.CloudTasksClient | None = None
         self._opening = threading.Lock()
 
-    def queue_tasks(self, tasks: Iterable[NewTask], *, run_id: str, deadline: Deadline) -> FanOut:
-        """Create a task for each, and say which are queued.
+    def queue_tasks(
+        self,
+        tasks: Iterable[NewTask],
+        *,
+        run_id: str,
+        deadline: Deadline,
+        on_queued: Callable[[str], object] = lambda _: None,
+    ) -> FanOut:
+        """Create a task for each, and say which are queued; `on_queued` learns each label at once, from any thread.
 
         The first definite failure ends it: Misconfigured when the queue or a right is missing, UpstreamUnavailable when
         Cloud Tasks does not take a task within `BUDGET_S`, DeadlineReached. It is returned and not raised, because what
@@ -91,7 +98,7 @@ class TaskQueue:
         `run_id` names this fan-out. With another one every task is new: harmless, because a task for a period that is
         complete by then has nothing to do. With the same one, those that were queued before count as queued.
         """
-        creations = _Creations(iter(tasks), deadline)
+        creations = _Creations(iter(tasks), deadline, on_queued)
         try:
             client = self._opened()
         except GoogleAuthError as exc:
@@ -167,9 +174,10 @@ class TaskQueue:
 class _Creations:
     """What the threads of one fan-out share."""
 
-    def __init__(self, tasks: Iterator[NewTask], deadline: Deadline) -> None:
+    def __init__(self, tasks: Iterator[NewTask], deadline: Deadline, on_queued: Callable[[str], object]) -> None:
         self._tasks = tasks
         self._deadline = deadline
+        self._on_queued = on_queued
         self._lock = threading.Lock()
         self._queued: set[str] = set()
         self._error: ExportError | None = None
@@ -184,6 +192,7 @@ class _Creations:
             else:
                 with self._lock:
                     self._queued.add(task.label)
+                self._on_queued(task.label)
 
     def outcome(self) -> FanOut:
         """Return how far it came, once every thread has ended."""
