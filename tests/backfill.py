@@ -85,7 +85,7 @@ class Backfill:
             killer.join()
         else:
             self.wrong.append(f"after {ROUNDS} rounds something was still left to queue")
-        self._compare()
+        self.compare()
 
     def _issue(self, day: str) -> dict[str, bytes]:
         count, size = self.draw.randint(1, 2), self.draw.choice([0, 20, 5_000, 100_000])
@@ -134,7 +134,8 @@ class Backfill:
                 return
             threading.Event().wait(0.005)
 
-    def _compare(self) -> None:
+    def compare(self) -> None:
+        """Note in `wrong` what the bucket does not hold as the export service has it, and what was written twice."""
         found = self.stack.storage.objects(self.stack.bucket, "granular/")
         expected = {
             f"granular/daily/start_date={day}/{name}": data

@@ -56,6 +56,26 @@ def test_every_task(backfill: Backfill, fault: dict[str, Any]) -> None:
     assert not fault or sum(backfill.stack.faults.fired.values()) == 12
 
 
+def test_the_comparison_would_see_it(backfill: Backfill) -> None:
+    backfill.run()
+    stack, (name, info) = (
+        backfill.stack,
+        next(iter(backfill.stack.storage.objects(backfill.stack.bucket, "granular/").items())),
+    )
+    stack.storage.put(stack.bucket, name, info.read_bytes())
+    backfill.compare()
+    assert backfill.wrong == [f"{name} was written 2 times"]
+    stack.storage.put(stack.bucket, name, b"half")
+    stack.storage.delete(stack.bucket, f"manifests/granular/daily/start_date={backfill.days[3]}.json")
+    backfill.wrong.clear()
+    backfill.compare()
+    assert [each for each in backfill.wrong if "written" not in each] == [
+        "the bucket does not hold what the export service has",
+        f"the manifest of {backfill.days[0]} is not right",
+        f"the manifest of {backfill.days[3]} is not right",
+    ]
+
+
 def test_tasks_come_in_any_order(backfill: Backfill) -> None:
     for day in backfill.days[:6]:
         backfill.stack.faults.add("task.deliver", Kind.DELAY, name=day, seconds=0.5)
