@@ -8,7 +8,7 @@ The modules in reading order, as the data goes:
 - `config`: the settings, each with its unit, default and check
 - `run`: one call: one look at the bucket, the plan, its periods side by side, their columns in the end
 - `planning`: a call that plans and copies nothing: a dry run, or tasks for later
-- `survey`: the one look at the bucket
+- `survey`: what one listing of the bucket says
 - `plan`: what is complete and what is to do
 - `period_sync`: the story of one period: list, compare, copy, clean up, manifest
 - `report`: how that ended

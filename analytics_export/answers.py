@@ -41,9 +41,9 @@ class Answers:
         """Answer 200 when nothing is left to do, 202 when it is queued, else with the worst export's problem.
 
         Cloud Tasks takes a task off its queue at 2xx, and slows the whole queue down at 503. So a task (`is_task`)
-        whose period is not there yet is done, 200: coverage and the catch-up tell of the gap. One that has to go on
-        (`deadline`, or another run at the same period) is answered 409, which is tried again without holding up the
-        rest. Source: Cloud Tasks, "Common pitfalls and limitations".
+        whose period is not there yet is done, 200: coverage shows the gap, and the catch-up closes it. One that has to
+        go on (`deadline`, or another run at the same period) is answered 409, which is tried again without holding up
+        the rest. Source: Cloud Tasks, "Common pitfalls and limitations".
         """
         errors = [result.error for result in results if result.error is not None]
         if is_task:

@@ -16,7 +16,7 @@ from analytics_export.services import Services
 from analytics_export.survey import Survey, survey
 
 READS_AT_ONCE = 32
-"""Of manifests that the listing does not tell of; each only waits for its answer."""
+"""Of manifests that the listing says nothing of; each only waits for its answer."""
 
 
 HandOn = Callable[[Sequence[Export], Callable[[Export], object]], ExportError | None]
@@ -38,7 +38,7 @@ class Planning:
         self._error: ExportError | None = None
 
     def work(self) -> None:
-        """Look at the bucket, plan, and hand on; an error is kept for `results`."""
+        """List the manifests, plan, and hand on; an error is kept for `results`."""
         if not self._request.exports:
             return
         try:

@@ -1,4 +1,4 @@
-"""One look at the bucket: what the manifests of the periods asked for say."""
+"""One listing of the bucket: what the manifests of the periods asked for say."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
@@ -27,7 +27,7 @@ class Survey:
 
 
 def survey(services: Services, request: ExportRequest, pool: Executor) -> Survey:
-    """Look once, from the period before the first to the last; read, side by side, what the listing cannot say.
+    """List the manifests once, from the period before the first; read, side by side, what the listing does not say.
 
     `request` names at least one export. Raises as `Bucket.manifests` does.
     """

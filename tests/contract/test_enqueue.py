@@ -215,10 +215,10 @@ def test_breaking_off_says_which_are_queued_and_calling_again_queues_the_rest(
     whole = span("2021-01-01", "2021-03-31")
     answer = enqueue(function, whole)
     assert "Call again" in problem(answer, 503, "deadline")["detail"]
-    told = statuses(answer)
-    queued = {day for day, status in told.items() if status == "queued"}
+    said = statuses(answer)
+    queued = {day for day, status in said.items() if status == "queued"}
     assert 20 <= len(queued) < 90
-    assert set(told.values()) == {"queued", "incomplete"}
+    assert set(said.values()) == {"queued", "incomplete"}
     assert {body["from"] for body in bodies(stack)} == queued
     assert all((each["error"] is None) == (each["start_date"] in queued) for each in exports(answer))
     line = last_log(function)
@@ -226,7 +226,7 @@ def test_breaking_off_says_which_are_queued_and_calling_again_queues_the_rest(
     stack.faults.clear()
     again = enqueue(function, whole)
     assert (again.status, set(statuses(again).values())) == (202, {"queued"})
-    assert {body["from"] for body in bodies(stack)} == set(told)
+    assert {body["from"] for body in bodies(stack)} == set(said)
 
 
 # Large

@@ -307,7 +307,7 @@ def test_a_call_that_plans_ends_in_time_too(world: World, start_app: StartApp, p
     assert world.stack.tasks.queue.tasks() == []
 
 
-def test_what_is_queued_before_cloud_tasks_hangs_is_told(world: World, start_app: StartApp) -> None:
+def test_what_is_queued_before_cloud_tasks_hangs_is_named(world: World, start_app: StartApp) -> None:
     held = world.stack.faults.add("task.create", Kind.HOLD, skip=3, times=None)
     exports = tuple(day(number) for number in range(1, 31))
     began = time.monotonic()
