@@ -42,9 +42,12 @@ def main() -> None:
             for peer in everyone:
                 peer.stop()
     text = table.text(tables, cold, command="make bench-quick" if asked.quick else "make bench")
-    print("... the queue", file=sys.stderr, flush=True)
-    text += "\n" + queue_scale.section(queue_scale.measure(delay_s=delay_s), delay_s=delay_s)
     print(text)
+    print("... the queue", file=sys.stderr, flush=True)
+    scales = queue_scale.measure(periods=30 if asked.quick else queue_scale.PERIODS, delay_s=delay_s)
+    section = queue_scale.section(scales, delay_s=delay_s)
+    print(section)
+    text += "\n" + section
     if asked.output:
         asked.output.write_text(text)
 
