@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from analytics_export import export_request
 from analytics_export.answers import Answer, Answers
 from analytics_export.errors import Defect, ExportError, InvalidRequest
-from analytics_export.logs import Log, trace_fields
+from analytics_export.logs import Log, task_fields, trace_fields
 from analytics_export.retries import Clock
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ def export_analytics(request: "flask.Request") -> Answer:
     try:
         if request.method != "POST":
             return answers.method_not_allowed()
+        task = task_fields(
+            name=request.headers.get("X-CloudTasks-TaskName", ""),
+            retry_count=request.headers.get("X-CloudTasks-TaskRetryCount", ""),
+        )
+        log = log.bind(**task)
         with _first_request:
             app = _app()
         log = log.bind(
@@ -47,7 +52,7 @@ def export_analytics(request: "flask.Request") -> Answer:
             schedule_time=request.headers.get("X-CloudScheduler-ScheduleTime"),
             clock=Clock().now,
         )
-        return answers.of(app.export(wanted, log))
+        return answers.of(app.export(wanted, log), is_task=bool(task))
     except ExportError as error:
         write = log.warning if isinstance(error, InvalidRequest) else log.error  # the caller sees it; an operator must
         write("request_refused", error_type=error.type, detail=error.detail)

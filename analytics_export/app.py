@@ -2,6 +2,8 @@
 
 import os
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import requests
 from google.cloud.storage import Client
@@ -9,10 +11,11 @@ from google.cloud.storage import Client
 from analytics_export.bucket.bucket import Bucket, connect
 from analytics_export.bucket.layout import Layout
 from analytics_export.config import Settings
-from analytics_export.errors import TryAgainLater
-from analytics_export.export_request import ExportRequest
+from analytics_export.errors import Misconfigured, TryAgainLater
+from analytics_export.export_request import ExportRequest, Purpose
 from analytics_export.http import session
 from analytics_export.logs import Log
+from analytics_export.planning import Planning
 from analytics_export.report import ExportResult
 from analytics_export.retries import Clock, Deadline
 from analytics_export.run import PERIODS_AT_ONCE, Run
@@ -22,6 +25,9 @@ from analytics_export.source.download import Source
 from analytics_export.source.export_service import ExportService
 from analytics_export.time_limit import TimeLimit
 from analytics_export.transfer_pool import TransferPool
+
+if TYPE_CHECKING:
+    from analytics_export.tasks import TaskQueue
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,13 @@ class App:
         )
 
     def export(self, request: ExportRequest, log: Log) -> list[ExportResult]:
-        """Bring in what is asked for and return how each export ended, in time whatever hangs."""
+        """Bring in, plan or hand on what is asked for and return how each export ended, in time whatever hangs.
+
+        Raises Misconfigured where tasks are asked for and there is no queue.
+        """
         deadline = Deadline(self.settings.deadline_s, Clock())
         services = self._services(deadline, log)
-        run = Run(services, request)
+        run = self._call(services, request)
         try:
             TimeLimit(deadline).run(run.work, every_second=services.pool.report_progress)
         except TryAgainLater as error:
@@ -58,6 +67,33 @@ class App:
             run.close()
             services.pool.close()
         return run.results()
+
+    def _call(self, services: Services, request: ExportRequest) -> Run | Planning:
+        match request.purpose:
+            case Purpose.EXPORT:
+                return Run(services, request)
+            case Purpose.DRY_RUN:
+                return Planning(services, request, None)
+            case Purpose.ENQUEUE:
+                from analytics_export.fan_out import hand_on  # noqa: PLC0415 - loads the client of Cloud Tasks
+
+                refresh = not request.skip_complete
+                return Planning(
+                    services,
+                    request,
+                    partial(hand_on, self._task_queue, refresh=refresh, deadline=services.deadline),
+                )
+
+    @cached_property
+    def _task_queue(self) -> "TaskQueue":
+        if self.settings.tasks_queue is None:
+            raise Misconfigured(
+                "TASKS_QUEUE is not set, and `enqueue` needs a queue. Let Terraform make it (queue.enabled), "
+                "or set projects/PROJECT/locations/LOCATION/queues/QUEUE. Without one, ask for at most 400 periods."
+            )
+        from analytics_export.tasks import TaskQueue  # noqa: PLC0415 - likewise
+
+        return TaskQueue(self.settings.tasks_queue, emulator=self.settings.cloud_tasks_emulator)
 
     def _services(self, deadline: Deadline, log: Log) -> Services:
         settings = self.settings

@@ -24,21 +24,36 @@ E = TypeVar("E", bound=StrEnum)
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PERIODS = 400
-"""The most periods of one request: over a year of days, and what one run's deadline can hold."""
+"""The most periods that one request works on: over a year of days, and what one run's deadline can hold."""
+MAX_PLANNED_PERIODS = 5000
+"""The most that one request plans or hands to Cloud Tasks: over thirteen years of days."""
 
 SELECTORS = ("date", "from", "to", "last")
-FIELDS = ("aggregation", "frequency", *SELECTORS, "refresh")
+SWITCHES = ("refresh", "dry_run", "enqueue")
+FIELDS = ("aggregation", "frequency", *SELECTORS, *SWITCHES)
+
+
+class Purpose(StrEnum):
+    """What is done with the plan of a request."""
+
+    EXPORT = "export"
+    """Work it off."""
+    DRY_RUN = "dry_run"
+    """Say it, and nothing else."""
+    ENQUEUE = "enqueue"
+    """Hand it to Cloud Tasks."""
 
 
 @dataclass(frozen=True)
 class ExportRequest:
     """The exports asked for, of one aggregation and frequency, oldest first.
 
-    With `skip_complete`, a period whose manifest is there is not compared with the source.
+    With `skip_complete`, a period whose manifest is there is not compared with the source, and gets no task.
     """
 
     exports: tuple[Export, ...]
     skip_complete: bool
+    purpose: Purpose = Purpose.EXPORT
 
 
 def parse(
@@ -56,25 +71,30 @@ def parse(
     now = _now(schedule_time, clock)
     aggregation = _one_of(Aggregation, fields, "aggregation")
     frequency = _one_of(Frequency, fields, "frequency")
-    refresh = _boolean(fields, "refresh")
+    refresh, dry_run, enqueue = (_boolean(fields, name) for name in SWITCHES)
+    at_most = MAX_PLANNED_PERIODS if dry_run or enqueue else MAX_PERIODS
     chosen = [name for name in SELECTORS if name in fields]
+    periods: tuple[Period, ...]
     match chosen:
         case []:
-            return ExportRequest((Export(aggregation, _last_finished(frequency, now)),), skip_complete=False)
+            periods = (_last_finished(frequency, now),)
         case ["date"]:
-            period = _holding(frequency, _day(fields, "date"), now)
-            return ExportRequest((Export(aggregation, period),), skip_complete=False)
+            periods = (_holding(frequency, _day(fields, "date"), now),)
         case ["from", "to"]:
-            periods = _span(frequency, _day(fields, "from"), _day(fields, "to"), now)
+            periods = _span(frequency, _day(fields, "from"), _day(fields, "to"), now, at_most=at_most)
         case ["last"]:
-            periods = tuple(islice(finished_before(frequency, now), _count(fields, "last")))
+            periods = tuple(islice(finished_before(frequency, now), _count(fields, "last", at_most=at_most)))
         case _:
             raise InvalidRequest(
                 f"Expected `date`, or `from` together with `to`, or `last`; got {', '.join(chosen)}. "
                 "Leave all of them out for the last finished period."
             )
-    exports = tuple(Export(aggregation, period) for period in reversed(periods))
-    return ExportRequest(exports, skip_complete=not refresh)
+    return ExportRequest(
+        exports=tuple(Export(aggregation, period) for period in reversed(periods)),
+        # a run compares a single period; a task is always a span, of one period
+        skip_complete=not refresh and (enqueue or chosen not in ([], ["date"])),
+        purpose=Purpose.DRY_RUN if dry_run else Purpose.ENQUEUE if enqueue else Purpose.EXPORT,
+    )
 
 
 def _fields(body: bytes, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -119,7 +139,7 @@ def _no_constant(name: str) -> NoReturn:
 def _from_query(name: str, value: str) -> object:
     if name == "last" and re.fullmatch(r"[0-9]{1,6}", value):
         return int(value)
-    if name == "refresh":
+    if name in SWITCHES:
         return {"true": True, "false": False}.get(value, value)
     return value
 
@@ -154,10 +174,10 @@ def _boolean(fields: Mapping[str, Any], name: str) -> bool:
     return value
 
 
-def _count(fields: Mapping[str, Any], name: str) -> int:
+def _count(fields: Mapping[str, Any], name: str, *, at_most: int) -> int:
     value = fields[name]
-    if type(value) is not int or not 1 <= value <= MAX_PERIODS:
-        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {MAX_PERIODS}; got {_shown(value)}.")
+    if type(value) is not int or not 1 <= value <= at_most:
+        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {at_most}; got {_shown(value)}.")
     return value
 
 
@@ -191,13 +211,14 @@ def _holding(frequency: Frequency, day: date, now: datetime) -> Period:
     return period
 
 
-def _span(frequency: Frequency, first: date, last: date, now: datetime) -> tuple[Period, ...]:
+def _span(frequency: Frequency, first: date, last: date, now: datetime, *, at_most: int) -> tuple[Period, ...]:
     if first > last:
         raise InvalidRequest(f"Field `from` ({first}) must not be after `to` ({last}).")
-    periods = tuple(islice(finished_within(frequency, first=first, last=last, now=now), MAX_PERIODS + 1))
-    if len(periods) > MAX_PERIODS:
+    periods = tuple(islice(finished_within(frequency, first=first, last=last, now=now), at_most + 1))
+    if len(periods) > at_most:
+        hint = f", or with `enqueue` (at most {MAX_PLANNED_PERIODS})" if at_most < MAX_PLANNED_PERIODS else ""
         raise InvalidRequest(
-            f"The span {first}..{last} holds more than {MAX_PERIODS} {frequency} periods; ask for it in parts."
+            f"The span {first}..{last} holds more than {at_most} {frequency} periods; ask for it in parts{hint}."
         )
     return periods
 

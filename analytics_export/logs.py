@@ -58,3 +58,17 @@ def trace_fields(*, traceparent: str, cloud_trace_context: str, project: str) ->
         r"([0-9a-f]{32})(?:[/;]|$)", cloud_trace_context.lower()
     )
     return {"logging.googleapis.com/trace": f"projects/{project}/traces/{match[1]}"} if match else {}
+
+
+def task_fields(*, name: str, retry_count: str) -> dict[str, object]:
+    """Return the fields that say which try of which task a line belongs to; empty where the call is none.
+
+    From the headers X-CloudTasks-TaskName and X-CloudTasks-TaskRetryCount. Whoever may call the function may send
+    them too: they are no proof of anything.
+    """
+    if not name:
+        return {}
+    return {
+        "task_name": name[:500],
+        "task_retry_count": int(retry_count) if re.fullmatch("[0-9]{1,9}", retry_count) else 0,
+    }

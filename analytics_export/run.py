@@ -1,13 +1,9 @@
 """One call: its plan, its periods side by side, and in the end what their columns say."""
 
-from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
-from analytics_export.bucket.bucket import ListedManifest
 from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Summary
 from analytics_export.errors import DeadlineReached, Defect, ExportError, without_traces
@@ -17,24 +13,13 @@ from analytics_export.periods import Export
 from analytics_export.plan import PlannedExport, plan
 from analytics_export.report import ExportResult, Status
 from analytics_export.services import Services
+from analytics_export.survey import Survey, side_by_side, survey
 from analytics_export.time_limit import because_time_is_over
-
-T = TypeVar("T")
-Result = TypeVar("Result")
 
 PERIODS_AT_ONCE = 32
 """Periods of short files only wait for answers; what moves bytes is bounded by the pool of transfers."""
 FRESH_S = 15.0
 """For so long, what the listing at the start told of a period's manifest is taken for what is there, in seconds."""
-
-
-@dataclass(frozen=True)
-class _Manifests:
-    """What the run's one listing told."""
-
-    listed: Mapping[Export, ListedManifest]
-    summaries: Mapping[Export, Summary]
-    at_s: float
 
 
 class Run:
@@ -52,7 +37,7 @@ class Run:
         if not self._request.exports:
             return
         try:
-            manifests = self._manifests()
+            found = survey(self._services, self._request, self._periods)
         except ExportError as error:
             reason = without_traces(because_time_is_over(error))
             for export in self._request.exports:
@@ -60,13 +45,13 @@ class Run:
             return
         planned = plan(
             self._request.exports,
-            manifests.summaries,
+            found.summaries,
             analytics_id=self._services.analytics_id,
             skip_complete=self._request.skip_complete,
         )
         first = next((each for each in planned if each.complete is None), None)
-        self._side_by_side(lambda each: self._one(each, manifests, is_first=each is first), planned)
-        self._compare_columns(manifests)
+        side_by_side(self._periods, lambda each: self._one(each, found, is_first=each is first), planned)
+        self._compare_columns(found)
 
     def results(self, *, unfinished: ExportError | None = None) -> list[ExportResult]:
         """Return how each export ended, oldest first; `unfinished` is the error of those that have not."""
@@ -82,38 +67,18 @@ class Run:
         """Start nothing any more; what is under way ends by itself."""
         self._periods.shutdown(wait=False, cancel_futures=True)
 
-    def _manifests(self) -> _Manifests:
-        """Look at the bucket once, from the period before the span to its last; read what the listing cannot tell."""
-        at_s = self._clock.monotonic()
-        first, last = self._request.exports[0], self._request.exports[-1]
-        bucket = self._services.bucket
-        listed = bucket.manifests(first.previous or first, last)
-        summaries = {export: each.summary for export, each in listed.items() if each.summary is not None}
-        if self._request.skip_complete:
-            unknown = [export for export in self._request.exports if export in listed and export not in summaries]
-            read = self._side_by_side(lambda export: self._summary(export, listed[export]), unknown)
-            summaries |= {export: each for export, each in zip(unknown, read, strict=True) if each is not None}
-        return _Manifests(listed, summaries, at_s)
-
-    def _summary(self, export: Export, listed: ListedManifest) -> Summary | None:
-        """Read one manifest; None where it is none, or cannot be read: its own period finds out why."""
-        with suppress(ExportError):
-            stored = self._services.bucket.manifest(export, listed)
-            return stored.manifest.summary if stored.manifest else None
-        return None
-
-    def _one(self, planned: PlannedExport, manifests: _Manifests, *, is_first: bool) -> None:
+    def _one(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> None:
         """Work on one period; a defect that it meets does not stop the others."""
         began_s = self._clock.monotonic()
         export = planned.export
         try:
-            outcome = self._outcome(planned, manifests, is_first=is_first)
+            outcome = self._outcome(planned, found, is_first=is_first)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other periods go on
             self._services.log.bind(**log_fields(export)).defect(error)
             outcome = Outcome(self._without_a_try(export, Defect()))
         self._end(export, outcome, began_s)
 
-    def _outcome(self, planned: PlannedExport, manifests: _Manifests, *, is_first: bool) -> Outcome:
+    def _outcome(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> Outcome:
         export = planned.export
         if planned.complete is not None:
             return Outcome(self._skipped(planned.complete))
@@ -121,13 +86,8 @@ class Run:
             error = DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
             return Outcome(self._without_a_try(export, error))
         sync = PeriodSync(self._services, export, skip_complete=self._request.skip_complete)
-        is_fresh = self._clock.monotonic() - manifests.at_s < FRESH_S
-        return sync.run(is_fresh=is_fresh, listed=manifests.listed.get(export))
-
-    def _side_by_side(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
-        # each in a context of its own: the call's time limit and functions-framework's execution id are found there
-        futures = [self._periods.submit(copy_context().run, call, value) for value in values]
-        return [future.result() for future in futures]
+        is_fresh = self._clock.monotonic() - found.at_s < FRESH_S
+        return sync.run(is_fresh=is_fresh, listed=found.listed.get(export))
 
     def _skipped(self, complete: Summary) -> ExportResult:
         return ExportResult(
@@ -175,7 +135,7 @@ class Run:
 
     # Columns, once all periods have ended, so that it does not matter which ends first
 
-    def _compare_columns(self, manifests: _Manifests) -> None:
+    def _compare_columns(self, found: Survey) -> None:
         """Compare each period that was worked on with the one before it, oldest first."""
         for export in self._request.exports:
             outcome = self._outcomes[export]
@@ -183,7 +143,7 @@ class Run:
                 continue
             old, new = outcome.columns, outcome.differing
             if new is None:
-                old, new = self._columns_before(export, manifests), outcome.columns
+                old, new = self._columns_before(export, found), outcome.columns
             if old and new and old != new:
                 self._outcomes[export] = replace(outcome, result=replace(outcome.result, columns_changed=True))
                 self._services.log.bind(**log_fields(export)).warning(
@@ -192,19 +152,19 @@ class Run:
                     columns_removed=_shown(set(old) - set(new)),
                 )
 
-    def _columns_before(self, export: Export, manifests: _Manifests) -> Columns:
+    def _columns_before(self, export: Export, found: Survey) -> Columns:
         """Return the columns of the period before; () where there is none."""
         before = export.previous
         if before is None:
             return ()
         if before in self._outcomes and self._outcomes[before].columns:
             return self._outcomes[before].columns
-        summary = manifests.summaries.get(before)
+        summary = found.summaries.get(before)
         if summary is not None and summary.columns is not None:
             return summary.columns
-        if before in manifests.listed:
+        if before in found.listed:
             with suppress(ExportError):
-                stored = self._services.bucket.manifest(before, manifests.listed[before])
+                stored = self._services.bucket.manifest(before, found.listed[before])
                 return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 

@@ -21,6 +21,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Deadline
 
@@ -79,8 +80,15 @@ class TaskQueue:
         self._client: tasks_v2.CloudTasksClient | None = None
         self._opening = threading.Lock()
 
-    def queue_tasks(self, tasks: Iterable[NewTask], *, run_id: str, deadline: Deadline) -> FanOut:
-        """Create a task for each, and say which are queued.
+    def queue_tasks(
+        self,
+        tasks: Iterable[NewTask],
+        *,
+        run_id: str,
+        deadline: Deadline,
+        on_queued: Callable[[str], object] = lambda _: None,
+    ) -> FanOut:
+        """Create a task for each, and say which are queued; `on_queued` learns each label at once, from any thread.
 
         The first definite failure ends it: Misconfigured when the queue or a right is missing, UpstreamUnavailable when
         Cloud Tasks does not take a task within `BUDGET_S`, DeadlineReached. It is returned and not raised, because what
@@ -90,11 +98,11 @@ class TaskQueue:
         `run_id` names this fan-out. With another one every task is new: harmless, because a task for a period that is
         complete by then has nothing to do. With the same one, those that were queued before count as queued.
         """
-        creations = _Creations(iter(tasks), deadline)
+        creations = _Creations(iter(tasks), deadline, on_queued)
         try:
             client = self._opened()
         except GoogleAuthError as exc:
-            return FanOut(frozenset(), _no_credentials(exc))
+            return FanOut(frozenset(), no_credentials(exc))
 
         def create(task: NewTask) -> None:
             self._create(client, task, run_id)
@@ -140,7 +148,7 @@ class TaskQueue:
         place = f"{name} --location {location} --project {project}"
         match exc:
             case GoogleAuthError():
-                return _no_credentials(exc)
+                return no_credentials(exc)
             case exceptions.NotFound():
                 return Misconfigured(
                     f"TASKS_QUEUE: {self._queue} does not exist. Let Terraform make it (queue.enabled), with its "
@@ -166,9 +174,10 @@ class TaskQueue:
 class _Creations:
     """What the threads of one fan-out share."""
 
-    def __init__(self, tasks: Iterator[NewTask], deadline: Deadline) -> None:
+    def __init__(self, tasks: Iterator[NewTask], deadline: Deadline, on_queued: Callable[[str], object]) -> None:
         self._tasks = tasks
         self._deadline = deadline
+        self._on_queued = on_queued
         self._lock = threading.Lock()
         self._queued: set[str] = set()
         self._error: ExportError | None = None
@@ -183,6 +192,7 @@ class _Creations:
             else:
                 with self._lock:
                     self._queued.add(task.label)
+                self._on_queued(task.label)
 
     def outcome(self) -> FanOut:
         """Return how far it came, once every thread has ended."""
@@ -214,12 +224,6 @@ def _message(name: str, body: Mapping[str, object]) -> tasks_v2.Task:
         ),
         dispatch_deadline=DISPATCH_DEADLINE,
     )
-
-
-def _no_credentials(exc: GoogleAuthError) -> ExportError:
-    if exc.retryable:
-        return UpstreamUnavailable("Google's token service did not answer. Call again later.")
-    return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
 
 
 def _client(emulator: str | None) -> tasks_v2.CloudTasksClient:

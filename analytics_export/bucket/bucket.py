@@ -19,6 +19,7 @@ from analytics_export.bucket.csv_header import LONGEST_HEADER_BYTES, CsvFormat, 
 from analytics_export.bucket.layout import Layout
 from analytics_export.bucket.manifest import Manifest, StoredObject, Summary, from_metadata, to_metadata
 from analytics_export.bucket.upload import Upload, UploadRefused
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import Conflict, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.http import BLOCK_BYTES, NETWORK_ERRORS, adapter
 from analytics_export.periods import Export
@@ -302,7 +303,7 @@ class Bucket:
         if isinstance(status, int) and (status == 304 or 400 <= status < 500) and not is_retryable(status):  # noqa: PLR2004 - RFC 9110
             return self._refusal(status, permission)
         if isinstance(exc, GoogleAuthError) and not exc.retryable:
-            return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
+            return no_credentials(exc)
         asked_s = (
             retry_after_s(response.headers.get("Retry-After"), self._deadline.clock) if response is not None else None
         )

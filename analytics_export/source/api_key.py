@@ -10,6 +10,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import secretmanager_v1
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Clock
 from analytics_export.time_limit import TimeLimit
@@ -96,7 +97,7 @@ class ApiKey:
                 "roles/secretmanager.secretAccessor on the secret."
             ) from exc
         except GoogleAuthError as exc:
-            raise _no_credentials(exc) from exc
+            raise no_credentials(exc) from exc
         except exceptions.GoogleAPIError as exc:
             raise UpstreamUnavailable(
                 f"Secret Manager did not answer within {BUDGET_S:.0f} s ({type(exc).__name__}). Call again later."
@@ -153,12 +154,6 @@ class KeyOfThisCall:
         except ExportError as failure:
             self._failure = failure
             raise
-
-
-def _no_credentials(exc: GoogleAuthError) -> ExportError:
-    if exc.retryable:
-        return UpstreamUnavailable("Google's token service did not answer. Call again later.")
-    return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
 
 
 def _client(emulator: str | None) -> secretmanager_v1.SecretManagerServiceClient:

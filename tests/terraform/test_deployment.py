@@ -68,11 +68,19 @@ class TestTheFunction:
         assert settings.api_key_secret_version == "projects/my-project/secrets/analytics-export-api-key/versions/latest"
         assert settings.deadline_s == 1740
 
+    def test_fills_the_queue_that_is_made(self) -> None:
+        (queue,) = resources("one_instance", "google_cloud_tasks_queue").values()
+        settings = Settings.from_env(environment("one_instance"))
+        assert (
+            settings.tasks_queue == f"projects/{queue['project']}/locations/{queue['location']}/queues/{queue['name']}"
+        )
+        assert Settings.from_env(environment("no_queue")).tasks_queue is None
+
     def test_has_every_setting_that_people_may_change(self) -> None:
         """Each name in the README's contract is either the module's own or allowed in function.settings."""
         known = set(re.findall(r'read\(\s*"([A-Z_]+)"', (ROOT / "analytics_export/config.py").read_text()))
         allowed = set(re.findall(r'"([A-Z][A-Z_]+)"', _validation("function", "function.settings")))
-        ours = set(environment("defaults")) - {"LOG_EXECUTION_ID", "TASKS_QUEUE"}  # the platform's; not read yet
+        ours = set(environment("defaults")) - {"LOG_EXECUTION_ID"}  # the platform's
         assert allowed | ours == {name for name in known if not name.endswith("_EMULATOR_HOST")}
 
 
@@ -362,13 +370,14 @@ class TestTheQueue:
 
 class TestOutputs:
     def test_a_backfill_asks_for_what_the_function_accepts(self) -> None:
-        command = outputs("no_queue")["backfill_command"]
+        command = outputs("defaults")["backfill_command"]
         body = re.search(r"-d '(.*)'", command)
         assert body
         filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
         now = datetime(2024, 5, 15, tzinfo=UTC)
         wanted = export_request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
         assert len(wanted.exports) == 30
+        assert wanted.purpose is export_request.Purpose.ENQUEUE
 
     def test_a_backfill_goes_through_the_queue_where_there_is_one(self) -> None:
         with_queue, without = (

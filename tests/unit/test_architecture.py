@@ -21,10 +21,10 @@ DOES_IO = {
     "selectors", "shutil", "socket", "ssl", "subprocess", "tempfile", "urllib3",
 }  # fmt: skip
 ORDER = [
-    "errors", "periods", "logs", "config", "export_request", "report", "answers", "retries", "time_limit", "http", "tasks",
+    "errors", "periods", "logs", "config", "export_request", "report", "answers", "retries", "time_limit", "http", "credentials", "tasks",
     "source.api_key", "source.links", "source.export_service", "source.stored_headers", "source.download",
     "bucket.header_rules", "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload", "bucket.bucket", "bucket.guard",
-    "transfer", "transfer_pool", "services", "plan", "period_sync", "run", "app",
+    "transfer", "transfer_pool", "services", "plan", "survey", "planning", "fan_out", "period_sync", "run", "app",
 ]  # fmt: skip
 """From the ground up: a module imports only what stands before it."""
 

@@ -89,6 +89,15 @@ def test_this_test_would_see_it(tmp_path: Path, line: str, kind: str, seen: str)
     assert seen in imported(source=tmp_path)[kind]
 
 
+def test_an_export_that_asks_for_no_tasks_loads_no_client_for_them() -> None:
+    """It costs memory and part of a cold start."""
+    child = "import sys, analytics_export.app; print('google.cloud.storage' in sys.modules, 'google.cloud.tasks_v2' in sys.modules)"
+    run = subprocess.run(  # noqa: S603 - this interpreter, our own code
+        [sys.executable, "-c", child], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert run.stdout.split() == ["True", "False"]
+
+
 def test_importing_main_is_quick() -> None:
     """Under 0.6 s on a warm disk; the best of three, as the machine may be busy."""
     took_s = []
