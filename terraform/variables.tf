@@ -79,7 +79,7 @@ variable "bigquery" {
   }
   validation {
     condition     = alltrue([for member in var.bigquery.readers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
-    error_message = "bigquery.readers: expected IAM members such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused, because the exports are personal data."
+    error_message = "bigquery.readers: expected IAM members such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused: what visitors chose is not for everybody."
   }
 }
 

@@ -106,6 +106,17 @@ def resources(run: str, kind: str, *, file: str = "deployment") -> dict[str, dic
     return {name: change["after"] for name, change in changes(run, kind, file=file).items()}
 
 
-def outputs(run: str) -> dict[str, Any]:
-    """The outputs of a run."""
-    return {name: change["after"] for name, change in _plan(run, "deployment")["output_changes"].items()}
+def outputs(run: str, *, file: str = "deployment") -> dict[str, Any]:
+    """The outputs of a run; None for what is known after the apply only."""
+    return {name: change.get("after") for name, change in _plan(run, file)["output_changes"].items()}
+
+
+def applied(kind: str, *arguments: str) -> dict[str, dict[str, Any]]:
+    """The resources of that type after a mocked apply (terraform/tests/key.tftest.hcl) with more variables."""
+    printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl", *arguments)
+    (state,) = [line["test_state"] for line in map(json.loads, printed.splitlines()) if line["type"] == "test_state"]
+    return {
+        f"{resource['name']}/{resource['index']}" if "index" in resource else resource["name"]: resource["values"]
+        for resource in state["root_module"]["resources"]
+        if resource["type"] == kind
+    }

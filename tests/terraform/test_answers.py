@@ -20,7 +20,7 @@ from tests.terraform.googlesql import GoogleSql, Refused
 from tests.terraform.landed import BUCKET, GRANULAR, INTERACTION, PREFIX
 from tests.terraform.terraform_cli import ROOT
 from tests.terraform.test_googlesql import catalog, created
-from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, rows, warehouse
+from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, rows, tables, warehouse
 
 pytestmark = pytest.mark.xdist_group("googlesql")
 
@@ -257,8 +257,8 @@ def googlesql() -> GoogleSql:
 
 
 def test_bigquery_takes_every_statement_of_the_documentation(googlesql: GoogleSql) -> None:
-    columns = created(googlesql, "known_columns")
-    _, pseudo = catalog("known_columns")
+    columns = created(googlesql, tables("known_columns"))
+    _, pseudo = catalog(tables("known_columns"))
     once = next(statement for statement in statements() if statement.startswith("CREATE TABLE"))
     native = googlesql.analyze(qualified(once), columns, pseudo)
     columns[f"{PROJECT}.{DATASET}.granular_daily_native"] = [
@@ -277,8 +277,8 @@ def test_every_query_over_reports_gives_start_date_a_constant() -> None:
     asked = 0
     for statement in statements():
         parsed = sqlglot.parse_one(with_values(statement), read="bigquery")
-        tables = {table.name for table in parsed.find_all(exp.Table)}
-        if isinstance(parsed, exp.Create) or tables <= {"exports", "missing_periods"}:
+        read = {table.name for table in parsed.find_all(exp.Table)}
+        if isinstance(parsed, exp.Create) or read <= {"exports", "missing_periods"}:
             continue
         where = parsed.find(exp.Where)
         assert where, statement

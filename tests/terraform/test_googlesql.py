@@ -22,13 +22,13 @@ def qualified(table_id: str) -> str:
     return f"{PROJECT}.{DATASET}.{table_id}"
 
 
-def catalog(run: str) -> tuple[dict[str, Columns], dict[str, Columns]]:
-    """The external tables of a run with their columns, and the columns that `*` does not give."""
+def catalog(made: dict[str, dict[str, Any]]) -> tuple[dict[str, Columns], dict[str, Columns]]:
+    """The external tables among these with their columns, and the columns that `*` does not give."""
     columns: dict[str, Columns] = {
         qualified("exports"): [(field["name"], column_type(field)) for field in exports_schema()]
     }
     pseudo: dict[str, Columns] = {}
-    for name, table in tables(run).items():
+    for name, table in made.items():
         if not name.startswith("files/"):
             continue
         schema = table["external_data_configuration"][0].get("schema")
@@ -39,11 +39,13 @@ def catalog(run: str) -> tuple[dict[str, Columns], dict[str, Columns]]:
     return columns, pseudo
 
 
-def created(googlesql: GoogleSql, run: str) -> dict[str, Columns]:
+def created(googlesql: GoogleSql, made: dict[str, dict[str, Any]]) -> dict[str, Columns]:
     """The columns of every table and view, each view created after those that it reads."""
-    columns, pseudo = catalog(run)
-    for table_id, query in views(run).items():
-        columns[qualified(table_id)] = googlesql.created_view(query, columns, pseudo)
+    columns, pseudo = catalog(made)
+    for table in made.values():
+        if table["view"]:
+            query = table["view"][0]["query"]
+            columns[qualified(table["table_id"])] = googlesql.created_view(query, columns, pseudo)
     return columns
 
 
@@ -54,7 +56,7 @@ def googlesql(request: pytest.FixtureRequest) -> GoogleSql:
 
 @pytest.mark.parametrize("run", RUNS)
 def test_bigquery_would_create_every_view(googlesql: GoogleSql, run: str) -> None:
-    made = created(googlesql, run)
+    made = created(googlesql, tables(run))
     assert len(made) == len(tables(run))
 
 
@@ -64,7 +66,7 @@ def kinds(columns: Columns) -> dict[str, str]:
 
 @pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
 def test_known_columns_have_their_types_whatever_the_table_gives_them(googlesql: GoogleSql, frequency: str) -> None:
-    made = created(googlesql, "known_columns")
+    made = created(googlesql, tables("known_columns"))
     numbers = ["consent", "action", "total"]
     granular = kinds(made[qualified(f"granular_{frequency}")])
     assert {name: granular[name] for name in ["day", *numbers]} == {"day": "DATE"} | dict.fromkeys(numbers, "INT64")
@@ -74,7 +76,7 @@ def test_known_columns_have_their_types_whatever_the_table_gives_them(googlesql:
 
 
 def test_rates_are_counts_and_fractions(googlesql: GoogleSql) -> None:
-    made = created(googlesql, "known_columns")
+    made = created(googlesql, tables("known_columns"))
     assert kinds(made[qualified("granular_daily_rates")]) == {
         "start_date": "DATE",
         "day": "DATE",
@@ -109,7 +111,7 @@ def test_a_column_that_a_view_adds_is_refused_where_the_file_has_it(
     googlesql: GoogleSql, table_id: str, query: str
 ) -> None:
     """Which is why the view is left out then: tables.tftest.hcl."""
-    columns, pseudo = catalog("other_columns")
+    columns, pseudo = catalog(tables("other_columns"))
     with pytest.raises(Refused, match="duplicate name"):
         googlesql.created_view(query, columns, pseudo)
     assert f"{table_id.replace('daily', 'weekly')}_decoded" not in views("other_columns")
@@ -132,8 +134,8 @@ def test_what_bigquery_refuses_is_refused_here(
     googlesql: GoogleSql, table_id: str, pattern: str, replacement: str
 ) -> None:
     """Most of these pass where the views are run: sqlglot and DuckDB are generous."""
-    columns = created(googlesql, "known_columns")
-    _, pseudo = catalog("known_columns")
+    columns = created(googlesql, tables("known_columns"))
+    _, pseudo = catalog(tables("known_columns"))
     query = views("known_columns")[table_id]
     mutant = re.sub(pattern, replacement, query)
     assert mutant != query

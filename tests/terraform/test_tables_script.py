@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.terraform.landed import GRANULAR, INTERACTION, landed
-from tests.terraform.terraform_cli import MODULE, terraform
+from tests.terraform.terraform_cli import MODULE, applied
 
 
 def run(path: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -57,13 +57,7 @@ def test_what_it_writes_is_what_terraform_takes(tmp_path: Path) -> None:
             "an event", aggregation="interaction", field_delimiter="\t", encoding="ISO-8859-1", compression="GZIP"
         ),
     )
-    printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl", f"-var-file={path}")
-    (state,) = [line["test_state"] for line in map(json.loads, printed.splitlines()) if line["type"] == "test_state"]
-    made = {
-        resource["values"]["table_id"]
-        for resource in state["root_module"]["resources"]
-        if resource["type"] == "google_bigquery_table"
-    }
+    made = {table["table_id"] for table in applied("google_bigquery_table", f"-var-file={path}").values()}
     assert made == {
         "exports",
         "missing_periods",

@@ -35,7 +35,11 @@ def exports_schema() -> list[dict[str, Any]]:
 
 def tables(run: str) -> dict[str, dict[str, Any]]:
     """The tables and views that a run of terraform/tests/tables.tftest.hcl would make, by NAME/KEY, views in order."""
-    made = resources(run, "google_bigquery_table", file="tables")
+    return in_order(resources(run, "google_bigquery_table", file="tables"))
+
+
+def in_order(made: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Tables first, then views as they build on one another."""
     return dict(sorted(made.items(), key=lambda item: _position(item[0])))
 
 
@@ -57,9 +61,16 @@ def duckdb_sql(googlesql: str, *, now: str) -> str:
 
 
 def warehouse(
-    bucket: Path, *, run: str = "known_columns", now: str = "2022-04-06 07:00:00", time_zone: str = "UTC"
+    bucket: Path,
+    *,
+    run: str = "known_columns",
+    made: dict[str, dict[str, Any]] | None = None,
+    now: str = "2022-04-06 07:00:00",
+    time_zone: str = "UTC",
 ) -> duckdb.DuckDBPyConnection:
     """The external tables over the folder of a bucket, and the views; exports without files have no table.
+
+    They are those of a run of terraform/tests/tables.tftest.hcl, or the ones that are given.
 
     Like BigQuery, and unlike DuckDB by default, a quoted empty value is not NULL.
     """
@@ -71,7 +82,7 @@ def warehouse(
         f"CREATE VIEW exports AS FROM read_json('{bucket}/**/manifests/*/*/*.json', "
         f"format = 'newline_delimited', columns = {{{columns}}})"
     )
-    for name, table in tables(run).items():
+    for name, table in (made or tables(run)).items():
         kind, _, key = name.partition("/")
         if kind == "files" and list(bucket.glob(f"**/{key}/*/*.csv")):
             connection.execute(_files(bucket, table))
