@@ -181,6 +181,20 @@ def test_decoded_views_give_the_same_names_by_google_s_evaluator(googlesql: Goog
     assert names == (expected | {"": None, "SAVE_L2": "SAVE_L2"} if kind == "STRING" else expected)
 
 
+def test_a_day_that_the_table_gives_as_a_moment_is_the_day_in_utc(googlesql: GoogleSql) -> None:
+    files = "SELECT TIMESTAMP '2022-04-01 00:30:00+00' AS day, 1.0 AS total, 1 AS action, TRUE AS consent, 'gs://my-bucket/a' AS _FILE_NAME"
+    exports = "SELECT 'granular' AS aggregation, 'monthly' AS frequency, [STRUCT('a' AS name)] AS objects"
+    query = views("known_columns")["granular_monthly"]
+    (found,) = googlesql.rows(
+        f"WITH {inline('granular_monthly_files', files)}, {inline('exports', exports)} SELECT * FROM ({query})"
+    )
+    assert {name: found[name] for name in ("day", "total", "consent")} == {
+        "day": "2022-04-01",
+        "total": 1,
+        "consent": 1,
+    }
+
+
 def test_rates_are_the_same_by_google_s_evaluator(googlesql: GoogleSql) -> None:
     events = [("1", "chrome", 100), ("1", "bot", 900), ("2", None, 30), ("ACCEPT_ALL_L1", "", 10), ("3", "x", 10)]
     complete = " UNION ALL ".join(

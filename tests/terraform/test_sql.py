@@ -162,9 +162,7 @@ class TestDecoded:
         assert rows(bigquery, odd) == [("unknown code 2", None, None), (None, None, None)]
 
     def test_an_event_is_a_number_or_a_name(self, bigquery: duckdb.DuckDBPyConnection) -> None:
-        found = dict(
-            rows(bigquery, "SELECT DISTINCT coalesce(event_type, ''), event_name FROM interaction_daily_decoded")
-        )
+        found = dict(rows(bigquery, "SELECT DISTINCT event_type, event_name FROM interaction_daily_decoded"))
         assert found == {
             "0": "UNDEFINED",
             "1": "CMP_SHOWN",
@@ -180,6 +178,7 @@ class TestDecoded:
             "17": "SAY_MINE_LINK",
             "18": "unknown code 18",
             "": None,
+            None: None,
             "ACCEPT_ALL_L1": "ACCEPT_ALL_L1",
             "SOMETHING_NEW": "SOMETHING_NEW",
         }
