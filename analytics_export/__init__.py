@@ -2,23 +2,33 @@
 
 The modules in reading order, as the data goes:
 
-- `request`: what the caller asks for -> the periods
-- `periods`: days, weeks and months; their file prefixes
+- `export_request`: what the caller asks for -> the exports
+- `periods`: days, weeks and months; exports and their file prefixes
+- `app`: what a warm instance keeps, and how a call is put together from it
 - `config`: the settings, each with its unit, default and check
-- `export`: the story of one run: list, compare, copy, clean up, manifest
+- `run`: one call: one look at the bucket, the plan, its periods side by side, their columns in the end
+- `plan`: what is complete and what is to do
+- `period_sync`: the story of one period: list, compare, copy, clean up, manifest
 - `report`: how that ended
-- `export_service`: Usercentrics' API: a period -> signed links, or the error it means
-- `api_key`: the key to it, from Secret Manager
-- `crew`: several transfers at the same time
+- `answers`: what the caller gets
+- `tasks`: calls of this function, handed to Cloud Tasks
+- `services`: what the periods of one call work with
+- `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means
+- `source.links`: which signed links are taken
+- `source.api_key`: the key to it, from Secret Manager
+- `transfer_pool`: all transfers of a call, so many at the same time
 - `transfer`: one link -> one object
-- `source`: the file behind a link, from any byte on
-- `head`: what an answer's headers say of that file
-- `upload`: a resumable upload, a request at a time
-- `landing`: the bucket: names, what it holds, manifests
-- `manifest`: what a complete period consists of
-- `columns`: the first line of a CSV file
-- `retries`: how often, how long, and why; the clock
-- `sessions`: HTTP connections
+- `source.download`: the file behind a link, from any byte on
+- `source.stored_headers`: what an answer's headers say of that file
+- `bucket.bucket`: what a period holds, manifests, uploads
+- `bucket.upload`: a resumable upload, a request at a time
+- `bucket.guard`: a period's manifest while a run may change what it names
+- `bucket.layout`: what objects are called
+- `bucket.manifest`: what a complete period consists of
+- `bucket.csv_header`: the first line of a CSV file
+- `retries`: how often, how long, and why; the circuit breaker; the clock
+- `time_limit`: how every call ends in time, whatever hangs
+- `http`: HTTP connections
 - `errors`: every way a run can end other than well
 - `logs`: one JSON line an event
 """

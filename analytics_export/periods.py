@@ -67,10 +67,28 @@ class Period:
         """Say whether the last day is over."""
         return self.end < now.astimezone(UTC).date()
 
-    def file_prefix(self, aggregation: Aggregation) -> str:
-        """Return the name Usercentrics gives the report, such as `interaction-2022-04-01`."""
-        days = [self.start] if self.frequency is Frequency.DAILY else [self.start, self.end]
-        return "-".join([aggregation, *(day.isoformat() for day in days)])
+
+@dataclass(frozen=True)
+class Export:
+    """One report of Usercentrics: an aggregation of one period."""
+
+    aggregation: Aggregation
+    period: Period
+
+    @property
+    def file_prefix(self) -> str:
+        """The name that Usercentrics gives the report, such as `interaction-2022-04-01`."""
+        period = self.period
+        days = [period.start] if period.frequency is Frequency.DAILY else [period.start, period.end]
+        return "-".join([self.aggregation, *(day.isoformat() for day in days)])
+
+    @property
+    def previous(self) -> "Export | None":
+        """The same report of the period before; None where the calendar begins with this one."""
+        try:
+            return Export(self.aggregation, self.period.previous)
+        except OverflowError:
+            return None
 
 
 def last_finished(frequency: Frequency, now: datetime) -> Period:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analytics_export.errors import ExportError
-from analytics_export.periods import Aggregation, Period
+from analytics_export.periods import Export
 
 
 class Status(StrEnum):
@@ -22,8 +22,7 @@ class Status(StrEnum):
 class ExportResult:
     """One period's line of the answer."""
 
-    aggregation: Aggregation
-    period: Period
+    export: Export
     status: Status
     objects: int
     """How many of the period's files are known to be in the bucket, whole."""
@@ -37,12 +36,13 @@ class ExportResult:
 
     def to_json(self) -> dict[str, object]:
         """Return the form that the answer has."""
+        period = self.export.period
         return {
-            "aggregation": self.aggregation,
-            "frequency": self.period.frequency,
-            "start_date": self.period.start.isoformat(),
-            "end_date": self.period.end.isoformat(),
-            "file_prefix": self.period.file_prefix(self.aggregation),
+            "aggregation": self.export.aggregation,
+            "frequency": period.frequency,
+            "start_date": period.start.isoformat(),
+            "end_date": period.end.isoformat(),
+            "file_prefix": self.export.file_prefix,
             "status": self.status,
             "objects": self.objects,
             "bytes": self.size_bytes,

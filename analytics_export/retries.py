@@ -16,12 +16,14 @@ The numbers, all in seconds:
 
 import random
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from analytics_export.errors import DeadlineReached, UpstreamUnavailable
+from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 
 TRIES_WITHOUT_PROGRESS = 7
 FIRST_WAIT_S = 0.2
@@ -29,6 +31,9 @@ LONGEST_WAIT_S = 6.4
 LONGEST_RETRY_AFTER_S = 60.0
 BUDGET_S = 300.0
 PROGRESS_BYTES = 256 * 1024
+
+LEAST_FAILURES = 4
+"""So many attempts in a row must give up before a service counts as down: one bad file must not starve the rest."""
 
 LINK_LIFE_S = 900
 """Source: Usercentrics, "Analytics data export": download links "are valid for 15 minutes"."""
@@ -67,7 +72,7 @@ class Deadline:
             raise DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
 
 
-class Patience:
+class RetryBudget:
     """Counts the tries of one thing.
 
     Call `wait` after a failure: it sleeps and returns when another try is due, and raises the failure when it is not.
@@ -96,8 +101,42 @@ class Patience:
         if self._failures >= TRIES_WITHOUT_PROGRESS or asked_s > LONGEST_RETRY_AFTER_S or spent_s + wait_s > BUDGET_S:
             raise failure
         if wait_s > self._deadline.grace_left_s:
-            raise DeadlineReached("The run's time is over while a service was unavailable. Call again.") from failure
+            raise DeadlineReached(f"{failure.detail} The run's time is over. Call again.") from failure
         self._clock.sleep(wait_s)
+
+
+class CircuitBreaker:
+    """Learns once a call that a service is down: after `failures` attempts in a row that gave up, all others fail.
+
+    Safe to use from any thread.
+    """
+
+    def __init__(self, *, failures: int) -> None:
+        self._threshold = failures
+        self._lock = threading.Lock()
+        self._in_a_row = 0
+        self._open_because: ExportError | None = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Wrap one attempt with all its retries; raises the failure that opened the circuit in place of it."""
+        if self._open_because is not None:
+            raise self._open_because
+        try:
+            yield
+        except (UpstreamUnavailable, Misconfigured) as failure:
+            with self._lock:
+                self._in_a_row += 1
+                if self._in_a_row >= self._threshold:
+                    self._open_because = failure
+            raise
+        else:
+            self._in_a_row = 0
+
+
+def is_retryable(status: int) -> bool:
+    """Say whether the same request may succeed later. Source: RFC 9110, sections 15.5.9, 15.6; RFC 6585; RFC 8470."""
+    return status in {408, 425, 429} or status >= 500  # noqa: PLR2004 - 5xx is the server's failure
 
 
 def retry_after_s(header: str | None, clock: Clock) -> float | None:

@@ -1,30 +1,35 @@
 """One link -> one object: the copy itself.
 
-One GET is streamed into one PUT of a resumable session that declares the source's checksum. The source's side mends
-itself below `SourceStream.read`; the bucket's side is mended here, by asking what the session keeps and going on there.
+A short file is read whole and written in one request. A longer one is one GET streamed into one PUT of a resumable
+session. Either way the source's checksum is declared, and Cloud Storage makes the object visible only if it fits. The
+source's side heals itself below `SourceStream.read`; the bucket's side is healed here, by asking what it keeps.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics_export.columns import HeaderSniffer
+from analytics_export.bucket.bucket import Bucket, PreconditionFailed
+from analytics_export.bucket.csv_header import HeaderSniffer
+from analytics_export.bucket.guard import ManifestGuard
+from analytics_export.bucket.manifest import StoredObject
+from analytics_export.bucket.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
 from analytics_export.errors import Conflict, IntegrityFailure, UpstreamUnavailable
-from analytics_export.export_service import Listing
-from analytics_export.head import SourceFile
-from analytics_export.landing import Landing, PreconditionFailed
+from analytics_export.http import BLOCK_BYTES
 from analytics_export.logs import Log
-from analytics_export.manifest import StoredObject
-from analytics_export.retries import Deadline, Patience
-from analytics_export.source import Mismatch, Source, SourceChanged, SourceStream
-from analytics_export.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
+from analytics_export.retries import RetryBudget
+from analytics_export.source.download import Mismatch, Source, SourceChanged, SourceStream
+from analytics_export.source.links import Listing
+from analytics_export.source.stored_headers import SourceFile
 
 PROGRESS_EVERY_S = 20.0
 MAX_VERSIONS = 3
 """How many versions of a file one copy follows before it leaves the rest to a new comparison."""
+SINGLE_REQUEST_BYTES = 1024 * 1024
+"""Up to here a file is written in one request: half the requests, and a repetition costs little."""
 
 
 @dataclass(frozen=True)
-class Landed:
+class TransferResult:
     """A file that is in the bucket, whole and equal to the source."""
 
     stored: StoredObject
@@ -43,28 +48,27 @@ class Transfer:
         listing: Listing,
         file_name: str,
         object_name: str,
-        held: StoredObject | None,
+        existing: StoredObject | None,
         source: Source,
-        landing: Landing,
-        before_visible: Callable[[], None],
+        bucket: Bucket,
+        guard: ManifestGuard,
         log: Log,
     ) -> None:
-        """`held` is what the bucket has under the name; `before_visible` is called before that changes."""
+        """`existing` is what the bucket has under the name."""
         self._listing = listing
         self._file_name = file_name
         self._object_name = object_name
-        self._held = held
+        self._existing = existing
         self._source = source
-        self._landing = landing
-        self._before_visible = before_visible
+        self._bucket = bucket
+        self._guard = guard
         self._log = log.bind(object=object_name)
-        self._deadline: Deadline = source.deadline
+        self._deadline = source.deadline
         self._monotonic = source.deadline.clock.monotonic
         self._stream: SourceStream | None = None
-        self._began = self._said = self._monotonic()
-        self._is_stopped = False
+        self._began = self._reported = self._monotonic()
 
-    def run(self, before_copy: Callable[[], None]) -> Landed:
+    def run(self, before_copy: Callable[[], None]) -> TransferResult:
         """Compare, and copy where needed; `before_copy` may raise to prevent it.
 
         Raises Conflict where the bucket or the listing changed meanwhile, IntegrityFailure after a second mismatch,
@@ -88,17 +92,11 @@ class Transfer:
                 if changes >= MAX_VERSIONS:
                     raise
 
-    def stop(self) -> None:
-        """End a running copy from another thread, with DeadlineReached."""
-        self._is_stopped = True
-        if self._stream is not None:
-            self._stream.stop()
-
-    def say_progress(self) -> None:
+    def report_progress(self) -> None:
         """Log how far a long copy is, every `PROGRESS_EVERY_S`; called from another thread."""
         now, stream = self._monotonic(), self._stream
-        if stream is not None and now - self._said >= PROGRESS_EVERY_S:
-            self._said = now
+        if stream is not None and now - self._reported >= PROGRESS_EVERY_S:
+            self._reported = now
             self._log.info(
                 "copy_progress",
                 copied_bytes=stream.position,
@@ -106,55 +104,63 @@ class Transfer:
                 seconds=round(now - self._began, 1),
             )
 
-    def _once(self, before_copy: Callable[[], None]) -> Landed:
-        held = self._held
-        if held is not None and held.size > 0 and _equal(held, self._source.look(self._listing, self._file_name)):
-            return Landed(held, is_copied=False, header=None)
+    def _once(self, before_copy: Callable[[], None]) -> TransferResult:
+        existing = self._existing
+        if existing is not None and existing.size > 0 and self._is_at_source(existing):
+            return TransferResult(existing, is_copied=False, header=None)
         before_copy()
         with SourceStream(self._source, self._listing, self._file_name) as stream:
             self._stream = stream
-            if self._is_stopped:
-                stream.stop()
             file = stream.begin()
-            if held is not None and _equal(held, file):
-                return Landed(held, is_copied=False, header=None)
-            if file.size == 0:
-                stream.check_stop()
-                self._before_visible()
-            landed = self._copied(stream)
-        if landed.is_copied:
+            if existing is not None and _equal(existing, file):
+                return TransferResult(existing, is_copied=False, header=None)
+            result = self._copied(stream)
+        if result.is_copied:
             seconds = round(self._monotonic() - self._began, 3)
-            self._log.info("object_copied", size_bytes=landed.stored.size, seconds=seconds)
-        return landed
+            self._log.info("object_copied", size_bytes=result.stored.size, seconds=seconds)
+        return result
 
-    def _copied(self, stream: SourceStream) -> Landed:
+    def _is_at_source(self, existing: StoredObject) -> bool:
+        return _equal(existing, self._source.stat(self._listing, self._file_name))
+
+    def _copied(self, stream: SourceStream) -> TransferResult:
         body = _Body(stream, self._before_visible)
+        is_short = stream.file.size <= SINGLE_REQUEST_BYTES
         try:
-            stored = self._uploaded(stream, body)
+            stored = self._in_one_request(stream.file, body) if is_short else self._in_a_session(stream, body)
         except (UploadRefused, PreconditionFailed):
             stored = self._settled_by_another(stream.file)
         if not _equal(stored, stream.file):
-            self._landing.remove(self._object_name, generation=stored.generation)
+            self._bucket.remove(self._object_name, generation=stored.generation)
             raise Mismatch(f"{self._file_name}: Cloud Storage stored other bytes than the source declares.")
         is_sent = stream.position == stream.file.size
-        return Landed(stored, is_copied=is_sent, header=body.header if is_sent else None)
+        return TransferResult(stored, is_copied=is_sent, header=body.header if is_sent else None)
 
-    def _uploaded(self, stream: SourceStream, body: "_Body") -> StoredObject:
+    def _before_visible(self) -> None:
+        self._guard.withdraw_once(replaces=self._existing is not None)
+
+    def _in_one_request(self, file: SourceFile, body: "_Body") -> StoredObject:
+        if file.size == 0:
+            self._before_visible()
+        data = b"".join(iter(lambda: body.read(BLOCK_BYTES), b""))
+        return self._bucket.insert(self._object_name, file, data, replaces=self._existing)
+
+    def _in_a_session(self, stream: SourceStream, body: "_Body") -> StoredObject:
         """Send until the object is there, in a new session where Cloud Storage loses one."""
-        patience = Patience(self._deadline)
+        budget = RetryBudget(self._deadline)
         while True:
-            upload = self._landing.begin_upload(self._object_name, stream.file, replaces=self._held)
+            upload = self._bucket.begin_upload(self._object_name, stream.file, replaces=self._existing)
             try:
-                return self._through(upload, stream, body, patience)
+                return self._through(upload, stream, body, budget)
             except SessionLost:
-                patience.wait(UpstreamUnavailable(f"{self._object_name}: Cloud Storage lost the upload session."))
+                budget.wait(UpstreamUnavailable(f"{self._object_name}: Cloud Storage lost the upload session."))
             except UploadRefused:
                 raise
             except BaseException:
                 upload.cancel()
                 raise
 
-    def _through(self, upload: Upload, stream: SourceStream, body: "_Body", patience: Patience) -> StoredObject:
+    def _through(self, upload: Upload, stream: SourceStream, body: "_Body", budget: RetryBudget) -> StoredObject:
         """Send in one session; after an interruption, go on from what it keeps."""
         kept, furthest = 0, 0
         while True:
@@ -165,30 +171,31 @@ class Transfer:
                     raise UploadInterrupted(f"{self._object_name}: Cloud Storage keeps no more than {kept} bytes.")
             except UploadInterrupted as failure:
                 self._log.info("upload_interrupted", detail=failure.detail)
-                outcome = _asked(upload, patience, failure)
+                outcome = _status_after(failure, upload, budget)
             if isinstance(outcome, StoredObject):
                 return outcome
             kept = outcome
             if kept > furthest:
                 furthest = kept
-                patience.progressed()
+                budget.progressed()
 
     def _settled_by_another(self, file: SourceFile) -> StoredObject:
-        """After a refusal, see what is there: the same bytes are as good as ours, and may be ours.
+        """Read the object to learn why the upload was refused.
 
-        Raises Conflict where somebody wrote other bytes, Mismatch where nobody wrote: then the checksum was refused.
+        Equal bytes mean success: another run's, or ours with a lost answer. Raises Conflict where another run wrote
+        other bytes, Mismatch where nobody wrote: then the checksum was refused.
         """
-        now = self._landing.look(self._object_name)
+        now = self._bucket.stat(self._object_name)
         if now is not None and _equal(now, file):
             return now
-        if now != self._held:
+        if now != self._existing:
             raise Conflict(f"{self._object_name} was written by another run meanwhile.")
         raise Mismatch(f"{self._file_name}: the bytes do not fit the crc32c {file.crc32c} that the source declares.")
 
 
-def _asked(upload: Upload, patience: Patience, failure: UploadInterrupted) -> StoredObject | int:
+def _status_after(failure: UploadInterrupted, upload: Upload, budget: RetryBudget) -> StoredObject | int:
     while True:
-        patience.wait(failure)
+        budget.wait(failure)
         try:
             return upload.status()
         except UploadInterrupted as again:
@@ -211,7 +218,7 @@ class _Body:
         block = self._stream.read(limit)
         if not self.header.is_done:
             self.header.feed(position, block)
-        if self._stream.position == self._stream.file.size:
+        if block and self._stream.position == self._stream.file.size:
             self._before_visible()  # the object becomes visible when this block has arrived
         return block
 

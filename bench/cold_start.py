@@ -11,7 +11,7 @@ from bench.project import REQUEST, ProjectPeer
 from bench.servers import REPOSITORY
 from local.function import FunctionProcess
 
-COLLABORATORS = "import main; from analytics_export import api_key, export, export_service, landing, source"
+COLLABORATORS = "import main; from analytics_export import period_sync"
 TOP = 8
 
 

@@ -1,6 +1,6 @@
 locals {
   _source_root = "${path.module}/.."
-  source_files = setunion(["main.py", "requirements.txt"], fileset(local._source_root, "analytics_export/*.py"))
+  source_files = setunion(["main.py", "requirements.txt"], fileset(local._source_root, "analytics_export/**/*.py"))
   # Of the files, not of the zip: the same source has the same name on every machine.
   source_hash = sha256(join("\n", [for file in sort(local.source_files) : "${file} ${filesha256("${local._source_root}/${file}")}"]))
 
@@ -161,7 +161,7 @@ resource "google_cloudfunctions2_function" "export" {
       DEADLINE_SECONDS = tostring(var.function.deadline_seconds)
       LOG_EXECUTION_ID = "true" # Cloud Functions sets it anyway; without it every plan shows a difference
       OBJECT_PREFIX    = var.bucket.object_prefix
-    })
+    }, var.queue.enabled ? { TASKS_QUEUE = local.queue_id } : {})
   }
 
   depends_on = [

@@ -131,9 +131,16 @@ def test_a_secret_that_may_not_be_read_is_answered_500(
     assert says in problem(without_key.post(DAY), 500, "misconfigured")["detail"]
 
 
+def with_every_request(stack: Stack) -> None:
+    """Make the next run use all that it can: a short and a long file, and a manifest that only its body tells of."""
+    stack.exports.put(PREFIX, {file(0): b"a\n", file(1): b"a\n" * 1_000_000})
+    stack.storage.put(stack.bucket, MANIFEST, b"{}")
+
+
 @pytest.mark.ours_only
 @pytest.mark.parametrize("where", ["object.read", "object.list", "upload.start", "object.insert"])
 def test_a_bucket_that_may_not_be_used_is_answered_500(stack: Stack, function: WatchedFunction, where: str) -> None:
+    with_every_request(stack)
     stack.faults.add(where, Kind.STATUS, status=403, times=None)
     detail = problem(function.post(DAY), 500, "misconfigured")["detail"]
     assert "BUCKET: " in detail
@@ -142,7 +149,7 @@ def test_a_bucket_that_may_not_be_used_is_answered_500(stack: Stack, function: W
 
 @pytest.mark.ours_only
 def test_credentials_that_cloud_storage_does_not_know_are_answered_500(stack: Stack, function: WatchedFunction) -> None:
-    stack.faults.add("object.read", Kind.STATUS, status=401, times=None)
+    stack.faults.add("object.list", Kind.STATUS, status=401, times=None)
     assert "service account" in problem(function.post(DAY), 500, "misconfigured")["detail"]
 
 
@@ -188,7 +195,10 @@ def test_a_link_that_is_refused_even_when_fresh_is_answered_502(stack: Stack, fu
         pytest.param(["HERE@elsewhere.example.org/x.csv"], "elsewhere.example.org", id="with user info"),
         pytest.param(["HERE/b/"], "cannot be stored", id="without a name"),
         pytest.param(["HERE/b/a%2Fb.csv"], "cannot be stored", id="with a slash in the name"),
-        pytest.param(["HERE/b/%2e%2e"], "cannot be stored", id="named like the parent folder"),
+        pytest.param(["HERE/b/%2e%2e"], "dot segments", id="named like the parent folder"),
+        pytest.param(["HERE/b/../c/a.csv"], "dot segments", id="with a dot segment in its path"),
+        pytest.param(["HERE/b/%2E./c/a.csv"], "dot segments", id="with a percent-encoded dot segment in its path"),
+        pytest.param(["HERE/b/x%2F..%2Fy/a.csv"], "dot segments", id="with a hidden dot segment in its path"),
         pytest.param(["HERE/b/a%0A.csv"], "cannot be stored", id="with a line end in the name"),
         pytest.param(["HERE/b/" + "x" * 1000], "too long", id="with a name too long to store"),
         pytest.param(["HERE/b/a.csv?n=1", "HERE/c/a.csv?n=2"], "more than once", id="with a name given twice"),
@@ -273,6 +283,7 @@ def test_a_service_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
 def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
     stack: Stack, function: WatchedFunction, where: str
 ) -> None:
+    with_every_request(stack)
     stack.faults.add("upload.status", Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
     stack.faults.add(where, Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
     answer = function.post(DAY)
@@ -283,10 +294,11 @@ def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
 def test_a_run_whose_time_is_over_is_answered_503_and_the_next_goes_on(
     stack: Stack, function_with: StartFunction, function: WatchedFunction
 ) -> None:
-    stack.faults.add("export.list", Kind.DELAY, name="2022-04-01", seconds=1.2)
+    stack.faults.add("export.list", Kind.DELAY, seconds=1.2, times=None)
     answer = function_with(DEADLINE_SECONDS="1").post(span("2022-04-01", "2022-04-03"))
     problem(answer, 503, "deadline")
     assert set(statuses(answer).values()) == {"incomplete"}
+    stack.faults.clear()
     assert int(answer.headers["Retry-After"]) <= 60
     assert set(statuses(function.post(span("2022-04-01", "2022-04-03"))).values()) == {"copied"}
 
@@ -339,7 +351,7 @@ def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
 @pytest.mark.ours_only
 def test_500_is_worse_than_502(stack: Stack, function: WatchedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, name="2022-04-01", status=418, times=None)
-    stack.faults.add("upload.start", Kind.STATUS, name="2022-04-02", status=403, times=None)
+    stack.faults.add("object.insert", Kind.STATUS, name="2022-04-02", status=403, times=None)
     answer = function.post(span("2022-04-01", "2022-04-03"))
     problem(answer, 500, "misconfigured")
     assert [(each["error"] or {}).get("type") for each in exports(answer)] == [

@@ -142,18 +142,19 @@ def test_content_type_and_encoding_are_those_of_the_source(
 
 
 @pytest.mark.ours_only
+@pytest.mark.parametrize(("rows", "sent_by"), [(1, "object.insert"), (500_000, "upload.put")], ids=["short", "long"])
 def test_the_sources_checksum_is_declared_so_that_cloud_storage_checks_it(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: WatchedFunction, bucket: Bucket, rows: int, sent_by: str
 ) -> None:
     """Bytes that change between the source and Cloud Storage never become visible."""
-    stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n" * rows})
     stack.faults.add("link.get", Kind.WRONG_BYTES, after_bytes=2, times=None)
     seen: list[Change] = []
     stack.storage.on_change(seen.append)
     problem(function.post(DAY), 502, "integrity")
     assert seen == []
     assert bucket.names() == []
-    assert stack.storage.requests.count("upload.put") == 2
+    assert stack.storage.requests.count(sent_by) == 2
 
 
 @pytest.mark.ours_only

@@ -38,7 +38,7 @@ def test_a_run_that_finds_nothing_to_do_writes_nothing(
 
 
 @pytest.mark.ours_only
-def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_one_listing(
+def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_four_more(
     stack: Stack, function: WatchedFunction
 ) -> None:
     stack.exports.put(PREFIX, FILES)
@@ -48,8 +48,8 @@ def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_one_listing
     assert only(function.post(DAY))["status"] == "unchanged"
     assert Counter(request.operation for request in stack.storage.requests.all()) == {
         "link.get": len(FILES),
-        "object.list": 1,
-        "object.read": 2,  # this period's manifest, and that of the period before for its columns
+        "object.list": 2,  # the manifests of this period and the one before, and this one's files
+        "object.read": 1,  # what the manifest names
     }
     assert stack.exports.requests.count() == 1
     assert stack.secrets.requests.count() == 0
@@ -63,7 +63,7 @@ def test_only_what_differs_is_copied(stack: Stack, function: WatchedFunction) ->
     stack.storage.requests.clear()
     stack.exports.put(PREFIX, FILES | {file(2): b"a,b\n3,4\n"})
     assert only(function.post(DAY))["bytes_copied"] == 8
-    assert [request.name for request in stack.storage.requests.of("upload.put")] == [FOLDER + file(2)]
+    assert [request.name for request in stack.storage.requests.of("object.insert")] == [FOLDER + file(2), MANIFEST]
 
 
 def test_equal_files_without_a_manifest_get_one_and_are_not_copied_again(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analytics_export.sessions import session
+from analytics_export.http import session
 from local.function import REPOSITORY, FunctionProcess
 from local.stack import API_KEY, SECRET
 from tests.situations.world import (
@@ -116,9 +116,13 @@ def test_a_second_rotation_within_one_run_is_taken_up_too(world: World) -> None:
         world.stack.secrets.add_version(SECRET, key)
 
     world.stack.faults.add("export.list", "call", name="2022-05-02", call=lambda _request: rotate("second-key"))
-    world.stack.faults.add("export.list", "call", name="2022-05-03", call=lambda _request: rotate("third-key"))
+    last = world.stack.faults.add("export.list", "hold", name="2022-05-03")
     span = {"aggregation": "granular", "frequency": "daily", "from": "2022-05-01", "to": "2022-05-03"}
-    assert world.call(span).status == 200
+    running = world.pool.submit(world.call, span)
+    wait_for(lambda: world.manifest("manifests/granular/daily/start_date=2022-05-02.json") is not None)
+    rotate("third-key")
+    last.release()
+    assert running.result().status == 200
 
 
 def test_a_listing_of_thousands_of_links_is_taken(world: World) -> None:
@@ -369,20 +373,22 @@ def test_a_file_of_5_gib_is_carried_in_constant_memory(world: World) -> None:
 # --- settings and rights ------------------------------------------------------------------------------------------
 
 RIGHTS = {
-    "to list": ("object.list", 403, "storage.objects.list"),
-    "to write": ("upload.start", 403, "storage.objects.create"),
-    "to read": ("object.read", 403, "storage.objects.get"),
-    "to write the manifest": ("object.insert", 403, "storage.objects.create"),
+    "to list": ({"where": "object.list"}, "storage.objects.list"),
+    "to write a long file": ({"where": "upload.start"}, "storage.objects.create"),
+    "to write a short file": ({"where": "object.insert", "name": FOLDER}, "storage.objects.create"),
+    "to read": ({"where": "object.read"}, "storage.objects.get"),
+    "to write the manifest": ({"where": "object.insert", "name": MANIFEST}, "storage.objects.create"),
 }
 
 
 @pytest.mark.ours_only
 @pytest.mark.parametrize("right", RIGHTS.values(), ids=RIGHTS)
-def test_a_missing_right_is_named(right: tuple[str, int, str], world: World) -> None:
+def test_a_missing_right_is_named(right: tuple[dict[str, str], str], world: World) -> None:
     """500 `misconfigured` names the permission and the bucket; when it is granted, the next call makes it right."""
-    where, status, permission = right
-    world.issue(shards(2, size=1000))
-    world.stack.faults.add(where, "status", status=status, times=None)
+    where, permission = right
+    world.issue(shards(1, size=1000) | {"long.csv": csv("a", 1_100_000)})
+    world.put(MANIFEST, b"no manifest")
+    world.stack.faults.add(kind="status", status=403, times=None, **where)  # type: ignore[arg-type] # all are text
     answer = world.call()
     assert (answer.status, slug(answer)) == (500, "misconfigured")
     assert permission in str(answer.json()["detail"])

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics_export.errors import InvalidRequest
-from analytics_export.request import FIELDS, parse
+from analytics_export.export_request import FIELDS, parse
 from local.function import Answer
 from tests.situations.world import DAY, World, slug
 
@@ -161,4 +161,4 @@ def test_no_request_is_answered_with_5xx_unless_it_is_valid(
     except InvalidRequest:
         assert answer.status == 400
     else:
-        assert answer.status == (503 if asked.periods else 200)
+        assert answer.status == (503 if asked.exports else 200)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from analytics_export.periods import Aggregation, Frequency, Period
+from analytics_export.periods import Aggregation, Export, Frequency, Period
 from local.function import FunctionProcess
 from local.stack import Stack
 
@@ -69,7 +69,7 @@ def landed(root: Path) -> Iterator[Path]:
             ("interaction/monthly", date(2022, 3, 1), _events()),
         ):
             aggregation, frequency = name.split("/")
-            file_prefix = Period.holding(Frequency(frequency), day).file_prefix(Aggregation(aggregation))
+            file_prefix = Export(Aggregation(aggregation), Period.holding(Frequency(frequency), day)).file_prefix
             stack.exports.put(file_prefix, {f"{file_prefix}-{n:012}.csv": data for n, data in enumerate(files)})
             answer = function.post({"aggregation": aggregation, "frequency": frequency, "date": day.isoformat()})
             assert answer.status == 200, answer.text

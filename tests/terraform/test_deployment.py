@@ -14,17 +14,20 @@ import pytest
 import requests
 from google.cloud.storage import Client
 
-from analytics_export import request
+from analytics_export import export_request
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.layout import Layout
 from analytics_export.config import Settings
 from analytics_export.errors import ExportServiceRefused, Misconfigured
-from analytics_export.landing import Landing
-from analytics_export.periods import Aggregation, Frequency, Period
+from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.retries import Clock, Deadline
+from local.task_rules import RetryRules
 from tests.terraform.cron import fires
 from tests.terraform.terraform_cli import MODULE, ROOT, outputs, resources
 
 RUNS = ("defaults", "everything", "existing_bucket")
 YEAR = 2024
+CLOUD_TASKS_AGENT = "serviceAccount:service-123456789012@gcp-sa-cloudtasks.iam.gserviceaccount.com"
 KINDS = [(aggregation, frequency) for aggregation in Aggregation for frequency in Frequency]
 
 
@@ -32,10 +35,10 @@ def jobs(run: str) -> dict[str, dict[str, Any]]:
     return {job["name"]: job for job in resources(run, "google_cloud_scheduler_job").values()}
 
 
-def asked(job: dict[str, Any], now: datetime) -> request.ExportRequest:
+def asked(job: dict[str, Any], now: datetime) -> export_request.ExportRequest:
     """What the function understands when Scheduler posts the job's body at `now`."""
     body = base64.b64decode(job["http_target"][0]["body"])
-    return request.parse(body=body, query={}, schedule_time=now.isoformat(), clock=lambda: now)
+    return export_request.parse(body=body, query={}, schedule_time=now.isoformat(), clock=lambda: now)
 
 
 def environment(run: str) -> dict[str, str]:
@@ -44,14 +47,14 @@ def environment(run: str) -> dict[str, str]:
     return variables
 
 
-def landing(run: str) -> Landing:
+def bucket(run: str) -> Bucket:
     """The function's own names for objects, with the settings that the module gives it. Nothing is called."""
     settings = Settings.from_env(environment(run))
-    return Landing(
+    return Bucket(
         Client.create_anonymous_client(),
         requests.Session(),
         bucket=settings.bucket,
-        prefix=settings.object_prefix,
+        layout=Layout(settings.object_prefix),
         stall_s=1,
         deadline=Deadline(1, Clock()),
     )
@@ -69,9 +72,8 @@ class TestTheFunction:
         """Each name in the README's contract is either the module's own or allowed in function.settings."""
         known = set(re.findall(r'read\(\s*"([A-Z_]+)"', (ROOT / "analytics_export/config.py").read_text()))
         allowed = set(re.findall(r'"([A-Z][A-Z_]+)"', _validation("function", "function.settings")))
-        assert allowed | set(environment("defaults")) - {"LOG_EXECUTION_ID"} == {
-            name for name in known if not name.endswith("_EMULATOR_HOST")
-        }
+        ours = set(environment("defaults")) - {"LOG_EXECUTION_ID", "TASKS_QUEUE"}  # the platform's; not read yet
+        assert allowed | ours == {name for name in known if not name.endswith("_EMULATOR_HOST")}
 
 
 class TestRights:
@@ -84,8 +86,10 @@ class TestRights:
                 "google_artifact_registry_repository_iam_member",
                 "google_bigquery_dataset_iam_member",
                 "google_cloud_run_v2_service_iam_member",
+                "google_cloud_tasks_queue_iam_member",
                 "google_project_iam_member",
                 "google_secret_manager_secret_iam_member",
+                "google_service_account_iam_member",
                 "google_storage_bucket_iam_member",
             )
             for binding in resources("defaults", kind).values()
@@ -98,6 +102,8 @@ class TestRights:
             ("artifact_registry_repository", "roles/artifactregistry.writer", "serviceAccount:build@example.com"),
             ("project", "roles/storage.objectViewer", "serviceAccount:build@example.com"),
             ("project", "roles/logging.logWriter", "serviceAccount:build@example.com"),
+            ("cloud_tasks_queue", "roles/cloudtasks.enqueuer", "serviceAccount:run@example.com"),
+            ("service_account", "roles/iam.serviceAccountUser", CLOUD_TASKS_AGENT),
         }
 
     def test_no_other_kind_of_binding_is_in_use(self) -> None:
@@ -129,12 +135,12 @@ class TestJobs:
         for name, job in jobs(run).items():
             wanted = asked(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
             kind = name.removeprefix("analytics-export-").removesuffix("-catch-up").removesuffix("-refresh")
-            assert f"{wanted.aggregation}-{wanted.frequency}" == kind
+            assert {f"{each.aggregation}-{each.period.frequency}" for each in wanted.exports} == {kind}
             assert wanted.skip_complete == name.endswith("-catch-up"), "only a catch-up skips what is complete"
 
     def test_a_catch_up_looks_back_as_far_as_it_is_told(self) -> None:
         now = datetime(2024, 5, 15, 12, tzinfo=UTC)
-        lengths = {name: len(asked(job, now).periods) for name, job in jobs("everything").items()}
+        lengths = {name: len(asked(job, now).exports) for name, job in jobs("everything").items()}
         assert lengths["analytics-export-granular-daily"] == 1
         assert lengths["analytics-export-granular-daily-catch-up"] == 400
         assert lengths["analytics-export-interaction-weekly-catch-up"] == 4
@@ -145,7 +151,7 @@ class TestJobs:
         """What Usercentrics issues anew arrives by itself; a catch-up would skip it."""
         now = datetime(2024, 5, 15, 16, tzinfo=UTC)
         refreshes = {name: job for name, job in jobs("everything").items() if name.endswith("-refresh")}
-        lengths = {name: len(asked(job, now).periods) for name, job in refreshes.items()}
+        lengths = {name: len(asked(job, now).exports) for name, job in refreshes.items()}
         assert lengths == {
             "analytics-export-interaction-daily-refresh": 35,
             "analytics-export-interaction-weekly-refresh": 5,
@@ -163,14 +169,14 @@ class TestJobs:
     def test_never_ask_for_a_period_before_it_is_available(self, run: str) -> None:
         for job in jobs(run).values():
             for now in fires(job["schedule"], year=YEAR):
-                assert asked(job, now).periods[-1].available_at <= now, (job["name"], now)
+                assert asked(job, now).exports[-1].period.available_at <= now, (job["name"], now)
 
     @pytest.mark.parametrize("run", RUNS)
     def test_ask_for_every_period_on_the_day_it_appears_or_the_next(self, run: str) -> None:
         for name, job in jobs(run).items():
             if name.endswith(("-catch-up", "-refresh")):
                 continue
-            answered = [(asked(job, now).periods[0], now) for now in fires(job["schedule"], year=YEAR)]
+            answered = [(asked(job, now).exports[0].period, now) for now in fires(job["schedule"], year=YEAR)]
             for (earlier, _), (later, now) in pairwise(answered):
                 assert later.previous == earlier
                 assert now - later.available_at < timedelta(days=2)
@@ -205,16 +211,14 @@ class TestTables:
     def objects(self, kind: tuple[Aggregation, Frequency]) -> dict[Period, tuple[str, str]]:
         """By period: the URI of a file, and of the manifest, as the function writes them."""
         aggregation, frequency = kind
-        names = landing("everything")
+        names = bucket("everything")
         periods = [Period.holding(frequency, day) for day in self.DAYS]
         return {
-            period: (
-                names.uri(
-                    names.object_name(aggregation, period, f"{period.file_prefix(aggregation)}-000000000000.csv")
-                ),
-                names.uri(names.manifest_name(aggregation, period)),
+            export.period: (
+                names.uri(names.layout.object_name(export, f"{export.file_prefix}-000000000000.csv")),
+                names.uri(names.layout.manifest(export)),
             )
-            for period in periods
+            for export in (Export(aggregation, period) for period in periods)
         }
 
     @pytest.mark.parametrize("kind", KINDS, ids="-".join)
@@ -275,7 +279,7 @@ class TestTables:
 class TestWatching:
     def test_every_alert_reaches_somebody_and_says_what_to_do(self) -> None:
         policies = resources("everything", "google_monitoring_alert_policy")
-        assert set(policies) == {"gave_up", "key_refused", "silent"}
+        assert set(policies) == {"backfill_stuck/0", "gave_up", "key_refused", "silent"}
         for policy in policies.values():
             assert len(policy["notification_channels"]) == 1
             assert "gcloud " in policy["documentation"][0]["content"]
@@ -330,15 +334,76 @@ class TestWatching:
         assert all(tile["xPos"] + tile["width"] <= dashboard["mosaicLayout"]["columns"] for tile in tiles)
 
 
+class TestTheQueue:
+    def test_cloud_tasks_may_make_tokens_of_the_account_that_calls_the_function_and_of_no_other(self) -> None:
+        (binding,) = resources("defaults", "google_service_account_iam_member").values()
+        assert re.search(
+            r'"cloud_tasks_acts_as_invoke" \{[^}]*service_account_id = google_service_account.invoke.name',
+            (MODULE / "queue.tf").read_text(),
+        )
+        assert binding["member"] == CLOUD_TASKS_AGENT
+
+    def test_gives_a_task_as_many_tries_as_its_comment_and_its_alert_say(self) -> None:
+        """The waits by Google's rule, as the stand-in counts them: an outage of an hour costs no period."""
+        (queue,) = resources("defaults", "google_cloud_tasks_queue").values()
+        retries = queue["retry_config"][0]
+        rules = RetryRules(
+            max_attempts=retries["max_attempts"],
+            min_backoff_s=float(retries["min_backoff"].rstrip("s")),
+            max_backoff_s=float(retries["max_backoff"].rstrip("s")),
+            max_doublings=retries["max_doublings"],
+        )
+        waits_min = [rules.backoff_s(failures) / 60 for failures in range(1, rules.max_attempts)]
+        assert waits_min == [1, 2, 4, 8, 16, 32, 48]
+        assert rules == RetryRules(), "the stand-in does the same by default"
+        alert = resources("defaults", "google_monitoring_alert_policy")["backfill_stuck/0"]
+        assert "tries each task 8 times in some two hours" in alert["documentation"][0]["content"]
+
+    def test_is_as_fast_as_the_instances_allow(self) -> None:
+        limits = {
+            run: resources(run, "google_cloud_tasks_queue")["backfill/0"]["rate_limits"][0]
+            for run in ("defaults", "one_instance")
+        }
+        assert [limit["max_concurrent_dispatches"] for limit in limits.values()] == [2, 1]
+        assert [limit["max_dispatches_per_second"] for limit in limits.values()] == [20, 10]
+
+    def test_its_alert_is_about_this_queue_and_waits_for_two_hours(self) -> None:
+        alert = resources("one_instance", "google_monitoring_alert_policy")["backfill_stuck/0"]
+        (condition,) = alert["conditions"][0]["condition_prometheus_query_language"]
+        place = 'monitored_resource="cloud_tasks_queue",queue_id="analytics-export-2"'
+        assert condition["query"] == (
+            f"(max(cloudtasks_googleapis_com:queue_depth{{{place}}}) > 0) unless "
+            f'(sum(increase(cloudtasks_googleapis_com:queue_task_attempt_count{{{place},response_code="ok"}}[2h])) > 0)'
+        )
+        assert condition["duration"] == "7200s"
+        for command in ("resume", "purge"):
+            assert outputs("one_instance")[f"{command}_backfill_command"] in alert["documentation"][0]["content"]
+
+
 class TestOutputs:
     def test_a_backfill_asks_for_what_the_function_accepts(self) -> None:
-        command = outputs("defaults")["backfill_command"]
+        command = outputs("no_queue")["backfill_command"]
         body = re.search(r"-d '(.*)'", command)
         assert body
         filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
         now = datetime(2024, 5, 15, tzinfo=UTC)
-        wanted = request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
-        assert len(wanted.periods) == 30
+        wanted = export_request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
+        assert len(wanted.exports) == 30
+
+    def test_a_backfill_goes_through_the_queue_where_there_is_one(self) -> None:
+        with_queue, without = (
+            json.loads(re.search(r"-d '(.*)'", outputs(run)["backfill_command"])[1])  # type: ignore[index] # fails the test as it should
+            for run in ("defaults", "no_queue")
+        )
+        assert with_queue == {**without, "enqueue": True}
+
+    def test_the_queues_commands_name_the_queue_and_its_place(self) -> None:
+        for name in ("watch", "pause", "resume", "purge"):
+            words = shlex.split(outputs("one_instance")[f"{name}_backfill_command"])
+            assert words[:2] == ["gcloud", "tasks"]
+            assert "analytics-export-2" in words
+            assert words[words.index("--location") + 1] == "europe-west1"
+            assert words[words.index("--project") + 1] == "my-project"
 
     def test_runs_now_name_jobs_that_exist(self) -> None:
         commands = outputs("everything")["run_now_commands"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.columns import LONGEST_HEADER_BYTES, HeaderSniffer
+from analytics_export.bucket.csv_header import LONGEST_HEADER_BYTES, HeaderSniffer
 
 
 def sniffed(data: bytes, *, block_bytes: int = 7) -> HeaderSniffer:

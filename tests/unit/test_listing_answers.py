@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_export.errors import ExportServiceError, UpstreamUnavailable
-from analytics_export.export_service import meaning_of, v1_url, v2_urls
+from analytics_export.source.export_service import error_for, v1_url, v2_urls
 
 LINK = "https://storage.googleapis.com/bucket/file-1?auth=token"
 
@@ -129,12 +129,12 @@ def test_whatever_the_service_answers_is_understood_or_refused(body: bytes) -> N
     ],
 )
 def test_each_status_of_the_service_means_one_error(status: int, slug: str, http_status: int) -> None:
-    error = meaning_of(status, None)
+    error = error_for(status, None)
     assert (error.type, error.status) == (slug, http_status)
     assert slug == "export-service-refused" or str(status) in error.detail
 
 
 def test_the_services_retry_after_is_kept() -> None:
-    error = meaning_of(429, 900.0)
+    error = error_for(429, 900.0)
     assert isinstance(error, UpstreamUnavailable)
     assert (error.asked_to_wait_s, error.retry_after_s) == (900.0, 900.0)

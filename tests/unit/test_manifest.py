@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.manifest import Manifest, StoredObject
-from analytics_export.periods import Aggregation, Frequency, Period
+from analytics_export.bucket.manifest import Manifest, StoredObject
+from analytics_export.periods import Aggregation, Export, Frequency, Period
 
 MANIFEST = Manifest(
-    aggregation=Aggregation.GRANULAR,
-    period=Period(Frequency.MONTHLY, date(2022, 4, 1), date(2022, 4, 30)),
+    export=Export(Aggregation.GRANULAR, Period(Frequency.MONTHLY, date(2022, 4, 1), date(2022, 4, 30))),
     analytics_id="some-analytics-id",
     completed_at=datetime(2022, 5, 1, 8, 31, 7, 999, tzinfo=UTC),
     columns=("event_time", "consent"),
@@ -39,10 +38,10 @@ def test_a_manifest_has_exactly_these_fields() -> None:
 
 
 stored = st.builds(StoredObject, st.text(), st.integers(0, 10**15), st.text(), st.text())
+periods = st.builds(Period.holding, st.sampled_from(Frequency), st.dates(date(1, 2, 1), date(9999, 12, 1)))
 manifests = st.builds(
     Manifest,
-    aggregation=st.sampled_from(Aggregation),
-    period=st.builds(Period.holding, st.sampled_from(Frequency), st.dates(date(1, 2, 1), date(9999, 12, 1))),
+    export=st.builds(Export, st.sampled_from(Aggregation), periods),
     analytics_id=st.text(),
     completed_at=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001 - a bound
     columns=st.lists(st.text()).map(tuple),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from analytics_export.periods import (
     Aggregation,
+    Export,
     Frequency,
     Period,
     finished_before,
@@ -88,7 +89,7 @@ def test_the_last_finished_period_is_the_one_before_the_present_one(
 def test_the_file_prefixes_are_those_of_the_documentation(
     frequency: Frequency, day: str, aggregation: Aggregation, prefix: str
 ) -> None:
-    assert Period.holding(frequency, date.fromisoformat(day)).file_prefix(aggregation) == prefix
+    assert Export(aggregation, Period.holding(frequency, date.fromisoformat(day))).file_prefix == prefix
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_months_are_calendar_months(day: date) -> None:
 def test_a_file_prefix_reads_back_as_its_period(aggregation: Aggregation, frequency: Frequency, day: date) -> None:
     period = Period.holding(frequency, day)
     match = re.fullmatch(
-        r"(interaction|granular)-(\d{4}-\d\d-\d\d)(?:-(\d{4}-\d\d-\d\d))?", period.file_prefix(aggregation)
+        r"(interaction|granular)-(\d{4}-\d\d-\d\d)(?:-(\d{4}-\d\d-\d\d))?", Export(aggregation, period).file_prefix
     )
     assert match is not None
     assert (match[1], match[2]) == (aggregation, str(period.start))

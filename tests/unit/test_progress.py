@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from analytics_export.crew import TICK_S
 from analytics_export.logs import Log
 from analytics_export.retries import Clock, Deadline
-from analytics_export.source import Source, SourceStream
+from analytics_export.source.download import Source, SourceStream
+from analytics_export.time_limit import TICK_S
 from analytics_export.transfer import PROGRESS_EVERY_S, Transfer
 
 if TYPE_CHECKING:
-    from analytics_export.export_service import Listing
-    from analytics_export.landing import Landing
+    from analytics_export.bucket.bucket import Bucket
+    from analytics_export.bucket.guard import ManifestGuard
+    from analytics_export.source.links import Listing
 
 SIZE_BYTES = 10_000_000_000
 
@@ -37,10 +38,10 @@ class LongCopy:
             listing=cast("Listing", None),
             file_name="a.csv",
             object_name="granular/a.csv",
-            held=None,
+            existing=None,
             source=Source(cast("object", None), deadline, 60),  # type: ignore[arg-type] # nothing is asked
-            landing=cast("Landing", None),
-            before_visible=lambda: None,
+            bucket=cast("Bucket", None),
+            guard=cast("ManifestGuard", None),
             log=Log(),
         )
 
@@ -48,11 +49,11 @@ class LongCopy:
         self.transfer._stream = cast("SourceStream", self.stream)  # noqa: SLF001 - as in the middle of `run`
 
     def watched_for(self, seconds: int) -> None:
-        """Let time pass as the crew does: it looks once in `TICK_S`."""
+        """Let time pass as the time limit does: it looks once in `TICK_S`."""
         for _ in range(int(seconds / TICK_S)):
             self.now_s += TICK_S
             self.stream.position += 1_000_000
-            self.transfer.say_progress()
+            self.transfer.report_progress()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -17,7 +17,7 @@ from analytics_export.retries import (
     TRIES_WITHOUT_PROGRESS,
     Clock,
     Deadline,
-    Patience,
+    RetryBudget,
     retry_after_s,
 )
 
@@ -46,10 +46,10 @@ def time() -> FakeTime:
     return FakeTime()
 
 
-def tries_until_it_gives_up(patience: Patience, failure: UpstreamUnavailable = FAILURE) -> int:
+def tries_until_it_gives_up(budget: RetryBudget, failure: UpstreamUnavailable = FAILURE) -> int:
     for number in range(1, 1000):
         try:
-            patience.wait(failure)
+            budget.wait(failure)
         except UpstreamUnavailable as given_up:
             assert given_up is failure  # noqa: PT017 - the loop counts the tries before it
             return number
@@ -57,11 +57,11 @@ def tries_until_it_gives_up(patience: Patience, failure: UpstreamUnavailable = F
 
 
 def test_tries_without_progress_are_counted(time: FakeTime) -> None:
-    assert tries_until_it_gives_up(Patience(Deadline(1740, time.clock))) == TRIES_WITHOUT_PROGRESS
+    assert tries_until_it_gives_up(RetryBudget(Deadline(1740, time.clock))) == TRIES_WITHOUT_PROGRESS
 
 
 def test_waits_double_and_are_spread(time: FakeTime) -> None:
-    tries_until_it_gives_up(Patience(Deadline(1740, time.clock)))
+    tries_until_it_gives_up(RetryBudget(Deadline(1740, time.clock)))
     full = [min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**number) for number in range(TRIES_WITHOUT_PROGRESS - 1)]
     assert [0.5 * wait <= slept <= wait for slept, wait in zip(time.slept_s, full, strict=True)] == [True] * len(full)
     assert 5 < sum(time.slept_s) < 13
@@ -69,51 +69,51 @@ def test_waits_double_and_are_spread(time: FakeTime) -> None:
 
 def test_two_files_do_not_come_back_together() -> None:
     first, second = FakeTime(), FakeTime()
-    tries_until_it_gives_up(Patience(Deadline(1740, first.clock)))
-    tries_until_it_gives_up(Patience(Deadline(1740, second.clock)))
+    tries_until_it_gives_up(RetryBudget(Deadline(1740, first.clock)))
+    tries_until_it_gives_up(RetryBudget(Deadline(1740, second.clock)))
     assert first.slept_s != second.slept_s
 
 
 def test_tries_end_with_the_time_even_if_they_are_few(time: FakeTime) -> None:
-    patience = Patience(Deadline(1740, time.clock))
-    patience.wait(FAILURE)
+    budget = RetryBudget(Deadline(1740, time.clock))
+    budget.wait(FAILURE)
     time.now_s += BUDGET_S
     with pytest.raises(UpstreamUnavailable):
-        patience.wait(FAILURE)
+        budget.wait(FAILURE)
 
 
 def test_progress_starts_the_count_and_the_time_anew(time: FakeTime) -> None:
-    patience = Patience(Deadline(10**6, time.clock))
+    budget = RetryBudget(Deadline(10**6, time.clock))
     for _ in range(50):
         for _ in range(TRIES_WITHOUT_PROGRESS - 1):
-            patience.wait(FAILURE)
+            budget.wait(FAILURE)
         time.now_s += BUDGET_S
-        patience.progressed()
-    assert tries_until_it_gives_up(patience) == TRIES_WITHOUT_PROGRESS
+        budget.progressed()
+    assert tries_until_it_gives_up(budget) == TRIES_WITHOUT_PROGRESS
 
 
 @pytest.mark.parametrize("asked_s", [10.0, LONGEST_RETRY_AFTER_S])
 def test_a_retry_after_is_honoured(time: FakeTime, asked_s: float) -> None:
-    Patience(Deadline(1740, time.clock)).wait(UpstreamUnavailable("busy", asked_to_wait_s=asked_s))
+    RetryBudget(Deadline(1740, time.clock)).wait(UpstreamUnavailable("busy", asked_to_wait_s=asked_s))
     assert time.slept_s == [asked_s]
 
 
 def test_a_retry_after_shorter_than_our_own_wait_does_not_shorten_it(time: FakeTime) -> None:
-    Patience(Deadline(1740, time.clock)).wait(UpstreamUnavailable("busy", asked_to_wait_s=0))
+    RetryBudget(Deadline(1740, time.clock)).wait(UpstreamUnavailable("busy", asked_to_wait_s=0))
     assert time.slept_s[0] >= FIRST_WAIT_S / 2
 
 
 def test_a_long_retry_after_ends_the_tries_and_becomes_the_answers(time: FakeTime) -> None:
     failure = UpstreamUnavailable("busy", asked_to_wait_s=900)
-    assert tries_until_it_gives_up(Patience(Deadline(1740, time.clock)), failure) == 1
+    assert tries_until_it_gives_up(RetryBudget(Deadline(1740, time.clock)), failure) == 1
     assert time.slept_s == []
     assert failure.retry_after_s == 900
 
 
 def test_no_wait_outlasts_the_run(time: FakeTime) -> None:
-    patience = Patience(Deadline(5, time.clock))
+    budget = RetryBudget(Deadline(5, time.clock))
     with pytest.raises(DeadlineReached):
-        patience.wait(UpstreamUnavailable("busy", asked_to_wait_s=5 + GRACE_S + 1))
+        budget.wait(UpstreamUnavailable("busy", asked_to_wait_s=5 + GRACE_S + 1))
     assert time.slept_s == []
 
 
@@ -121,10 +121,10 @@ def test_no_wait_outlasts_the_run(time: FakeTime) -> None:
 def test_all_waits_together_stay_within_the_budget_and_the_run(deadline_s: float, asked: list[float | None]) -> None:
     time = FakeTime()
     began = time.now_s
-    patience = Patience(Deadline(deadline_s, time.clock))
+    budget = RetryBudget(Deadline(deadline_s, time.clock))
     with pytest.raises((UpstreamUnavailable, DeadlineReached)):  # noqa: PT012 - which of them ends it is drawn
         for asked_s in asked:
-            patience.wait(UpstreamUnavailable("it is down", asked_to_wait_s=asked_s))
+            budget.wait(UpstreamUnavailable("it is down", asked_to_wait_s=asked_s))
     assert len(time.slept_s) < TRIES_WITHOUT_PROGRESS
     assert time.now_s - began <= min(BUDGET_S, deadline_s + GRACE_S)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_export.errors import LinkRefused
-from analytics_export.export_service import Listing, SignedLink
+from analytics_export.source.links import Listing, SignedLink
 
 ORIGINS = frozenset({"https://storage.googleapis.com", "http://127.0.0.1:8080"})
 HOST = "https://storage.googleapis.com"
@@ -62,9 +62,9 @@ def test_a_link_to_a_known_origin_is_taken_and_named_by_its_last_segment(url: st
         pytest.param(f"{HOST}\\@elsewhere.example.org/f.csv", "well-formed", id="a backslash"),
         pytest.param("", "well-formed", id="nothing"),
         pytest.param(f"{HOST}/b/", "cannot be stored", id="no name"),
-        pytest.param(f"{HOST}/b/..", "cannot be stored", id="the parent folder"),
-        pytest.param(f"{HOST}/b/.", "cannot be stored", id="this folder"),
-        pytest.param(f"{HOST}/b/%2E%2E", "cannot be stored", id="the parent folder, encoded"),
+        pytest.param(f"{HOST}/b/..", "dot segments", id="the parent folder"),
+        pytest.param(f"{HOST}/b/.", "dot segments", id="this folder"),
+        pytest.param(f"{HOST}/b/%2E%2E", "dot segments", id="the parent folder, encoded"),
         pytest.param(f"{HOST}/b/a%2Fb.csv", "cannot be stored", id="an encoded slash"),
         pytest.param(f"{HOST}/b/a%5Cb.csv", "cannot be stored", id="an encoded backslash"),
         pytest.param(f"{HOST}/b/a%0Ab.csv", "cannot be stored", id="a line end in the name"),

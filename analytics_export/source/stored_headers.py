@@ -26,7 +26,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
-class Head:
+class StoredHeaders:
     """What one answer's headers say; None is what they do not say."""
 
     size: int | None
@@ -59,7 +59,7 @@ class Transcoded(Exception):
     """The body is not what is stored: the server packs or unpacks it on the way."""
 
 
-def read_head(status: int, headers: Mapping[str, str]) -> Head:
+def read_stored_headers(status: int, headers: Mapping[str, str]) -> StoredHeaders:
     """Return what a 200 or 206 answer says.
 
     Raises Transcoded when its body is in another encoding than what is stored.
@@ -74,7 +74,7 @@ def read_head(status: int, headers: Mapping[str, str]) -> Head:
         starts_at, size = (int(match[1]), int(match[2])) if match else (-1, None)
     elif size is None:
         size = _number(headers.get("Content-Length"))
-    return Head(
+    return StoredHeaders(
         size=size,
         crc32c=_crc32c(headers.get("x-goog-hash", "")),
         generation=headers.get("x-goog-generation") or headers.get("ETag"),

@@ -12,24 +12,23 @@ import requests
 
 from analytics_export.errors import (
     Conflict,
-    DeadlineReached,
     ExportError,
     ExportServiceError,
     IntegrityFailure,
     LinkRefused,
     UpstreamUnavailable,
 )
-from analytics_export.export_service import Listing, SignedLink
-from analytics_export.head import Head, SourceFile, Transcoded, read_head
-from analytics_export.retries import PROGRESS_BYTES, Deadline, Patience, retry_after_s
-from analytics_export.sessions import BLOCK_BYTES, NETWORK_ERRORS
+from analytics_export.http import BLOCK_BYTES, NETWORK_ERRORS
+from analytics_export.retries import PROGRESS_BYTES, Deadline, RetryBudget, is_retryable, retry_after_s
+from analytics_export.source.links import Listing, SignedLink
+from analytics_export.source.stored_headers import SourceFile, StoredHeaders, Transcoded, read_stored_headers
 
 _MAY_BE_STALE = {401, 403, 404, 410}
 _EXPIRED = re.compile(rb"<Code>\s*ExpiredToken\s*</Code>")
 
 
 class Mismatch(IntegrityFailure):
-    """What was read does not fit what the source declares; one more try from the start may tell."""
+    """What was read does not fit what the source declares; the caller retries once from byte 0."""
 
 
 class SourceChanged(Conflict):
@@ -44,21 +43,21 @@ class Source:
         self.deadline = deadline
         self.stall_s = stall_s
 
-    def look(self, listing: Listing, file_name: str) -> SourceFile:
+    def stat(self, listing: Listing, file_name: str) -> SourceFile:
         """Return what is stored behind a link, at the cost of one request for one byte.
 
         One byte rather than a dropped body, because the connection stays usable.
         """
         opener = _Opener(self, listing, file_name)
         try:
-            response, head = opener.open(first_byte_only=True)
+            response, stored = opener.open(first_byte_only=True)
         except Mismatch:  # there is no first byte: the file is empty now
             file = None
         else:
             with response:
                 with suppress(*NETWORK_ERRORS):
                     response.raw.read(1, decode_content=False)
-                file = head.file()
+                file = stored.file()
         if file is None:
             with SourceStream(self, listing, file_name) as stream:
                 file = stream.begin()
@@ -74,9 +73,9 @@ class _Opener:
         self._file_name = file_name
         self._accept_encoding = "gzip"  # what is stored packed shall come packed
         self._has_ranges = True
-        self.patience = Patience(source.deadline)
+        self.budget = RetryBudget(source.deadline)
 
-    def open(self, start: int = 0, *, first_byte_only: bool = False) -> tuple[requests.Response, Head]:
+    def open(self, start: int = 0, *, first_byte_only: bool = False) -> tuple[requests.Response, StoredHeaders]:
         """Return an answer whose body begins at `start`, or before it where the source cannot do otherwise.
 
         Raises Mismatch where the source has no byte `start`, LinkRefused, ExportServiceError, and UpstreamUnavailable
@@ -86,7 +85,7 @@ class _Opener:
             try:
                 response = self._response(start, first_byte_only=first_byte_only)
                 try:
-                    return response, self._head(response, start)
+                    return response, self._checked(response, start)
                 except BaseException:
                     response.close()
                     raise
@@ -97,14 +96,14 @@ class _Opener:
                     ) from exc
                 self._accept_encoding = "identity"
             except UpstreamUnavailable as failure:
-                self.patience.wait(failure)
+                self.budget.wait(failure)
 
-    def _head(self, response: requests.Response, start: int) -> Head:
-        head = read_head(response.status_code, response.headers)
-        if head.starts_at not in {0, start}:
+    def _checked(self, response: requests.Response, start: int) -> StoredHeaders:
+        stored = read_stored_headers(response.status_code, response.headers)
+        if stored.starts_at not in {0, start}:
             self._has_ranges = False
             raise UpstreamUnavailable(f"{self._file_name}: the source did not answer with the bytes asked for.")
-        return head
+        return stored
 
     def _response(self, start: int, *, first_byte_only: bool) -> requests.Response:
         """Ask with the newest link, and once more with a renewed one where that is what is wrong."""
@@ -121,7 +120,7 @@ class _Opener:
         if response.status_code in {requests.codes.ok, requests.codes.partial_content}:
             return response
         with response:
-            raise self._meaning_of(response, is_expired=is_expired)
+            raise self._error_for(response, is_expired=is_expired)
 
     def _get(self, link: SignedLink, headers: dict[str, str]) -> requests.Response:
         try:
@@ -137,13 +136,13 @@ class _Opener:
                 f"{self._file_name}: the source cannot be reached ({type(exc).__name__})."
             ) from exc
 
-    def _meaning_of(self, response: requests.Response, *, is_expired: bool) -> ExportError:
+    def _error_for(self, response: requests.Response, *, is_expired: bool) -> ExportError:
         status = response.status_code
         if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110: redirection
             return LinkRefused(f"{self._file_name}: the link redirects ({status}); it is not followed.")
         if status == requests.codes.requested_range_not_satisfiable:
             return Mismatch(f"{self._file_name}: the source is shorter than it said.")
-        if status in {408, 429} or status >= 500 or is_expired:  # noqa: PLR2004 - RFC 9110: server error
+        if is_retryable(status) or is_expired:
             asked_s = retry_after_s(response.headers.get("Retry-After"), self._source.deadline.clock)
             return UpstreamUnavailable(f"{self._file_name}: the source answered {status}.", asked_to_wait_s=asked_s)
         return ExportServiceError(
@@ -166,8 +165,8 @@ class SourceStream:
     """Reads one version of a file; a broken connection is opened again where it broke, with a renewed link if needed.
 
     `begin` comes first. It and `read` raise SourceChanged when the source stores another version meanwhile, Mismatch
-    when what comes cannot be what the source declares, LinkRefused, ExportServiceError, DeadlineReached after `stop`,
-    and UpstreamUnavailable after the tries.
+    when what comes cannot be what the source declares, LinkRefused, ExportServiceError, UpstreamUnavailable after the
+    tries and DeadlineReached when the run's time is over.
     """
 
     file: SourceFile
@@ -178,7 +177,6 @@ class SourceStream:
         self._response: requests.Response | None = None
         self._unmarked_bytes = 0
         self._was_interrupted = False
-        self._is_stopped = False
         self.position = 0
         self.size_bytes: int | None = None
         """None until it is known."""
@@ -191,10 +189,9 @@ class SourceStream:
 
     def begin(self) -> SourceFile:
         """Open the file at its first byte and return what the source says of it."""
-        self.check_stop()
-        self._response, head = self._opener.open()
-        file = head.file()
-        self.file = self._measured(head) if file is None else file
+        self._response, stored = self._opener.open()
+        file = stored.file()
+        self.file = self._measured(stored) if file is None else file
         self.size_bytes = self.file.size
         return self.file
 
@@ -211,9 +208,8 @@ class SourceStream:
                 self._advance(len(block))
                 return block
             self._drop()
-            self.check_stop()
             self._was_interrupted = True
-            self._opener.patience.wait(
+            self._opener.budget.wait(
                 UpstreamUnavailable(
                     f"{self._file_name}: the source broke off at byte {self.position} of {self.file.size} ({reason})."
                 )
@@ -226,19 +222,6 @@ class SourceStream:
             self._drop()
             self.position = position
 
-    def stop(self) -> None:
-        """End the reading from another thread, with DeadlineReached: a read that waits for bytes returns at once."""
-        self._is_stopped = True
-        response = self._response
-        if response is not None:
-            with suppress(ValueError, RuntimeError, OSError):  # raised where the answer has just ended
-                response.raw.shutdown()
-
-    def check_stop(self) -> None:
-        """Raise DeadlineReached after `stop`."""
-        if self._is_stopped:
-            raise DeadlineReached(f"{self._file_name}: the run's time is over. Call again: it is copied then.")
-
     def _block(self, limit: int) -> bytes:
         """Read a whole block; from a source that breaks off, what is there, so that a broken read loses nothing."""
         raw = self._answer().raw
@@ -246,13 +229,12 @@ class SourceStream:
         return block
 
     def _answer(self) -> requests.Response:
-        self.check_stop()
         if self._response is None:
-            response, head = self._opener.open(self.position)
+            response, stored = self._opener.open(self.position)
             self._response = response
-            if not head.is_of(self.file):
+            if not stored.is_of(self.file):
                 raise SourceChanged(f"{self._file_name}: the source stores another version now.")
-            self._skip(self.position - head.starts_at)
+            self._skip(self.position - stored.starts_at)
         return self._response
 
     def _skip(self, count: int) -> None:
@@ -269,16 +251,16 @@ class SourceStream:
         self._unmarked_bytes += count
         if self._unmarked_bytes >= PROGRESS_BYTES:
             self._unmarked_bytes = 0
-            self._opener.patience.progressed()
+            self._opener.budget.progressed()
 
-    def _measured(self, head: Head) -> SourceFile:
+    def _measured(self, stored: StoredHeaders) -> SourceFile:
         """Read the whole file once to learn the size or the checksum that the source does not tell.
 
         What it does tell must fit; the second reading, which is the copy, must fit the first.
         """
         import google_crc32c  # noqa: PLC0415 - Cloud Storage always tells both
 
-        if head.size is None and head.crc32c is None:
+        if stored.size is None and stored.crc32c is None:
             raise Mismatch(
                 f"{self._file_name}: the source declares neither a crc32c nor a length; nothing can be proven."
             )
@@ -286,7 +268,6 @@ class SourceStream:
         checksum, size = google_crc32c.Checksum(), 0
         try:
             while block := self._response.raw.read(BLOCK_BYTES, decode_content=False):
-                self.check_stop()
                 checksum.update(block)
                 self.position = size = size + len(block)
         except NETWORK_ERRORS as exc:
@@ -296,9 +277,9 @@ class SourceStream:
         self._drop()
         self.position = 0
         crc32c = base64.b64encode(checksum.digest()).decode()
-        if head.size not in {None, size} or head.crc32c not in {None, crc32c}:
+        if stored.size not in {None, size} or stored.crc32c not in {None, crc32c}:
             raise Mismatch(f"{self._file_name}: the source sent {size} bytes that do not fit what it declares.")
-        file = head.file(size=size, crc32c=crc32c)
+        file = stored.file(size=size, crc32c=crc32c)
         assert file is not None  # noqa: S101 - for the type checker
         return file
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from google.api_core import exceptions, retry
 from google.auth.exceptions import GoogleAuthError
@@ -93,6 +94,59 @@ class ApiKey:
             raise UpstreamUnavailable(
                 f"Secret Manager did not answer within {BUDGET_S:.0f} s ({type(exc).__name__}). Call again later."
             ) from exc
+
+
+@dataclass(frozen=True, eq=False)
+class Key:
+    """One reading of the secret; two readings are two keys, also where the text is the same."""
+
+    text: str = field(repr=False)
+
+
+class KeyOfThisCall:
+    """The key as all periods of one call share it.
+
+    Refused for the first time, or after it was accepted, it is read once more, however many requests meet the refusal.
+    """
+
+    def __init__(self, api_key: ApiKey) -> None:
+        self._api_key = api_key
+        self._lock = threading.Lock()
+        self._newest: Key | None = None
+        self._is_unproven = False
+        self._failure: ExportError | None = None
+
+    def value(self) -> Key:
+        """Return the newest. Raises as `ApiKey.value` does; a secret that cannot be read is learnt once a call."""
+        with self._lock:
+            if self._newest is None:
+                self._newest = self._read(self._api_key.value)
+            return self._newest
+
+    def accepted(self, key: Key) -> None:
+        """Note that the service took the key."""
+        with self._lock:
+            if key is self._newest:
+                self._is_unproven = False
+
+    def after_refusal(self, refused: Key) -> Key | None:
+        """Return a newer key than the refused one; None where that was itself read for a refusal. Raises as `value`."""
+        with self._lock:
+            if refused is self._newest:
+                if self._is_unproven:
+                    return None
+                self._newest = self._read(self._api_key.read_again)
+                self._is_unproven = True
+            return self._newest
+
+    def _read(self, read: Callable[[], str]) -> Key:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return Key(read())
+        except ExportError as failure:
+            self._failure = failure
+            raise
 
 
 def _no_credentials(exc: GoogleAuthError) -> ExportError:

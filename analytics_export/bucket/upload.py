@@ -9,10 +9,10 @@ from typing import Protocol
 
 import requests
 
+from analytics_export.bucket.manifest import StoredObject
 from analytics_export.errors import Misconfigured, UpstreamUnavailable
-from analytics_export.manifest import StoredObject
-from analytics_export.retries import Deadline, retry_after_s
-from analytics_export.sessions import NETWORK_ERRORS
+from analytics_export.http import NETWORK_ERRORS
+from analytics_export.retries import Deadline, is_retryable, retry_after_s
 
 CANCEL_S = 5.0
 """Cancelling is a courtesy; nothing waits for it longer, in seconds."""
@@ -85,11 +85,12 @@ class Upload:
                 timeout=self._stall_s,
                 allow_redirects=False,
             ) as response:
-                return self._meaning_of(response)
+                return self._outcome_of(response)
         except NETWORK_ERRORS as exc:
-            raise UploadInterrupted(f"{self._name}: the upload broke off ({type(exc).__name__}).") from exc
+            reason = type(exc).__name__
+            raise UploadInterrupted(f"{self._name}: the upload to Cloud Storage broke off ({reason}).") from exc
 
-    def _meaning_of(self, response: requests.Response) -> StoredObject | int:
+    def _outcome_of(self, response: requests.Response) -> StoredObject | int:
         match response.status_code:
             case 200 | 201:
                 return self._finished(response)
@@ -100,7 +101,7 @@ class Upload:
                 raise SessionLost
             case 400 | 412:
                 raise UploadRefused
-            case status if status >= 500 or status in {408, 425, 429}:  # noqa: PLR2004 - RFC 9110: server error
+            case status if is_retryable(status):
                 asked_s = retry_after_s(response.headers.get("Retry-After"), self._deadline.clock)
                 raise UploadInterrupted(f"{self._name}: Cloud Storage answered {status}.", asked_to_wait_s=asked_s)
             case status:

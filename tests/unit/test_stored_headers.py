@@ -3,14 +3,16 @@
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from analytics_export.head import Head, SourceFile, Transcoded, read_head
+from analytics_export.source.stored_headers import SourceFile, StoredHeaders, Transcoded, read_stored_headers
 
 CRC = "yZRlqg=="
 
 
-def head(status: int = 200, **headers: str) -> Head:
+def head(status: int = 200, **headers: str) -> StoredHeaders:
     """Read an answer with these headers, `_` standing for `-`."""
-    return read_head(status, CaseInsensitiveDict({name.replace("_", "-"): text for name, text in headers.items()}))
+    return read_stored_headers(
+        status, CaseInsensitiveDict({name.replace("_", "-"): text for name, text in headers.items()})
+    )
 
 
 def test_a_plain_answer_tells_everything() -> None:
@@ -23,7 +25,7 @@ def test_a_plain_answer_tells_everything() -> None:
         x_goog_stored_content_encoding="identity",
         etag='"abc"',
     )
-    assert answer == Head(7, CRC, "17", "text/csv", None, 0)
+    assert answer == StoredHeaders(7, CRC, "17", "text/csv", None, 0)
     assert answer.file() == SourceFile(7, CRC, "17", "text/csv", None)
 
 

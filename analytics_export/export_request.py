@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
 from analytics_export.periods import (
     Aggregation,
+    Export,
     Frequency,
     Period,
     finished_before,
@@ -31,14 +32,12 @@ FIELDS = ("aggregation", "frequency", *SELECTORS, "refresh")
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The periods asked for, oldest first.
+    """The exports asked for, of one aggregation and frequency, oldest first.
 
     With `skip_complete`, a period whose manifest is there is not compared with the source.
     """
 
-    aggregation: Aggregation
-    frequency: Frequency
-    periods: tuple[Period, ...]
+    exports: tuple[Export, ...]
     skip_complete: bool
 
 
@@ -61,10 +60,10 @@ def parse(
     chosen = [name for name in SELECTORS if name in fields]
     match chosen:
         case []:
-            return ExportRequest(aggregation, frequency, (_last_finished(frequency, now),), skip_complete=False)
+            return ExportRequest((Export(aggregation, _last_finished(frequency, now)),), skip_complete=False)
         case ["date"]:
             period = _holding(frequency, _day(fields, "date"), now)
-            return ExportRequest(aggregation, frequency, (period,), skip_complete=False)
+            return ExportRequest((Export(aggregation, period),), skip_complete=False)
         case ["from", "to"]:
             periods = _span(frequency, _day(fields, "from"), _day(fields, "to"), now)
         case ["last"]:
@@ -74,7 +73,8 @@ def parse(
                 f"Expected `date`, or `from` together with `to`, or `last`; got {', '.join(chosen)}. "
                 "Leave all of them out for the last finished period."
             )
-    return ExportRequest(aggregation, frequency, periods[::-1], skip_complete=not refresh)
+    exports = tuple(Export(aggregation, period) for period in reversed(periods))
+    return ExportRequest(exports, skip_complete=not refresh)
 
 
 def _fields(body: bytes, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:

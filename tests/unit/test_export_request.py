@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
-from analytics_export.request import FIELDS, MAX_BODY_BYTES, ExportRequest, parse
+from analytics_export.export_request import FIELDS, MAX_BODY_BYTES, ExportRequest, parse
 
 NOW = datetime(2022, 4, 20, 9, 0, tzinfo=UTC)  # a Wednesday
 DAILY = {"aggregation": "granular", "frequency": "daily"}
@@ -29,7 +29,7 @@ def asked(
 
 
 def starts(request: ExportRequest) -> list[str]:
-    return [str(period.start) for period in request.periods]
+    return [str(export.period.start) for export in request.exports]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_the_clock_is_asked_only_without_a_schedule_time() -> None:
 def test_a_date_in_an_unfinished_period_is_refused(frequency: str, day: str, now: str, is_finished: bool) -> None:  # noqa: FBT001 - a table
     fields = {"aggregation": "granular", "frequency": frequency, "date": day}
     if is_finished:
-        assert len(asked(fields, now=datetime.fromisoformat(now)).periods) == 1
+        assert len(asked(fields, now=datetime.fromisoformat(now)).exports) == 1
     else:
         with pytest.raises(PeriodNotFinished) as refused:
             asked(fields, now=datetime.fromisoformat(now))
@@ -265,7 +265,7 @@ def test_a_span_holds_at_most_400_periods(days: int, is_taken: bool) -> None:  #
     last = NOW.date() - timedelta(days=1)
     fields = DAILY | {"from": str(last - timedelta(days=days - 1)), "to": str(last)}
     if is_taken:
-        assert len(asked(fields).periods) == 400
+        assert len(asked(fields).exports) == 400
     else:
         with pytest.raises(InvalidRequest, match="more than 400"):
             asked(fields)
@@ -277,7 +277,7 @@ def test_a_span_over_the_whole_calendar_is_refused_at_once() -> None:
 
 
 def test_last_400_is_taken() -> None:
-    assert len(asked(DAILY | {"last": 400}).periods) == 400
+    assert len(asked(DAILY | {"last": 400}).exports) == 400
 
 
 anything = st.recursive(
@@ -312,17 +312,17 @@ def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, A
         json.dumps({"detail": refused.detail}).encode()
         assert len(refused.detail) < 600  # noqa: PT017 - either is right
     else:
-        assert len(request.periods) <= 400
-        assert list(request.periods) == sorted(request.periods, key=lambda period: period.start)
+        assert len(request.exports) <= 400
+        assert list(request.exports) == sorted(request.exports, key=lambda export: export.period.start)
 
 
 @given(st.dates(date(1, 1, 1), date(9999, 12, 31)), st.sampled_from(["daily", "weekly", "monthly"]))
 def test_any_date_means_the_period_that_holds_it_or_is_refused(day: date, frequency: str) -> None:
     try:
-        (period,) = asked({"aggregation": "granular", "frequency": frequency, "date": str(day)}).periods
+        (export,) = asked({"aggregation": "granular", "frequency": frequency, "date": str(day)}).exports
     except PeriodNotFinished:
         assert day + timedelta(days=31) > NOW.date() or day.year == 9999
     except OverflowError:
         pytest.fail("the calendar's edge is not the caller's business")
     else:
-        assert period.start <= day <= period.end < NOW.date()
+        assert export.period.start <= day <= export.period.end < NOW.date()

@@ -1,0 +1,1 @@
+"""The destination's side: object names, what a period holds, uploads, manifests."""

@@ -1,0 +1,173 @@
+"""What a period wholly consists of: one line of JSON that BigQuery reads, and its summary for listings."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+
+import google_crc32c
+
+from analytics_export.periods import Aggregation, Export, Frequency, Period
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as the bucket holds it, and as the manifest names it."""
+
+    name: str
+    size: int
+    crc32c: str
+    generation: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What coverage and skipping need to know of a manifest."""
+
+    export: Export
+    analytics_id: str
+    completed_at: datetime
+    objects: int
+    size_bytes: int
+    columns_digest: str
+    """Equal for equal columns; empty without any."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a period wholly consists of; its presence in the bucket says that the period is complete."""
+
+    export: Export
+    analytics_id: str
+    completed_at: datetime
+    columns: tuple[str, ...]
+    objects: tuple[StoredObject, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its objects together."""
+        return sum(stored.size for stored in self.objects)
+
+    @property
+    def summary(self) -> Summary:
+        """What a listing tells of it."""
+        return Summary(
+            self.export,
+            self.analytics_id,
+            self.completed_at,
+            len(self.objects),
+            self.size_bytes,
+            columns_digest(self.columns),
+        )
+
+    def to_json(self) -> str:
+        """Return one line, as BigQuery reads NEWLINE_DELIMITED_JSON."""
+        period = self.export.period
+        value = {
+            "aggregation": self.export.aggregation,
+            "frequency": period.frequency,
+            "start_date": period.start.isoformat(),
+            "end_date": period.end.isoformat(),
+            "file_prefix": self.export.file_prefix,
+            "analytics_id": self.analytics_id,
+            "completed_at": _time(self.completed_at),
+            "bytes": self.size_bytes,
+            "columns": self.columns,
+            "objects": [asdict(stored) for stored in self.objects],
+        }
+        return json.dumps(value, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Manifest | None":
+        """Return the manifest; None where the text is not one."""
+        try:
+            value = json.loads(text)
+            period = Period(
+                Frequency(value["frequency"]),
+                date.fromisoformat(value["start_date"]),
+                date.fromisoformat(value["end_date"]),
+            )
+            return cls(
+                export=Export(Aggregation(value["aggregation"]), period),
+                analytics_id=_text(value["analytics_id"]),
+                completed_at=_moment(value["completed_at"]),
+                columns=tuple(map(_text, value["columns"])),
+                objects=tuple(_stored_object(each) for each in value["objects"]),
+            )
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+
+
+def to_metadata(manifest: Manifest, body: bytes) -> dict[str, str]:
+    """Return the custom metadata that a manifest's object carries beside its body.
+
+    They are believed only as a whole and together with that body: see `from_metadata`.
+    """
+    summary = manifest.summary
+    fields = {
+        "file_prefix": summary.export.file_prefix,
+        "analytics_id": summary.analytics_id,
+        "completed_at": _time(summary.completed_at),
+        "objects": str(summary.objects),
+        "bytes": str(summary.size_bytes),
+        "columns_digest": summary.columns_digest,
+        "body_crc32c": base64.b64encode(google_crc32c.value(body).to_bytes(4, "big")).decode(),
+    }
+    return fields | {"digest": _digest(fields)}
+
+
+def from_metadata(export: Export, metadata: Mapping[str, str], *, crc32c: str) -> Summary | None:
+    """Return what the metadata of the object that stands for `export` say; `crc32c` is that of its body.
+
+    None where the body must be read: it is believed, the metadata are not. That is so where they are missing (written
+    by version 1.0.0, or copied by hand), were changed, or belong to another body or another period.
+    """
+    fields = {name: value for name, value in metadata.items() if name != "digest"}
+    try:
+        is_of_this_body = metadata["body_crc32c"] == crc32c and metadata["file_prefix"] == export.file_prefix
+        if not is_of_this_body or metadata["digest"] != _digest(fields):
+            return None
+        return Summary(
+            export,
+            metadata["analytics_id"],
+            _moment(metadata["completed_at"]),
+            int(metadata["objects"]),
+            int(metadata["bytes"]),
+            metadata["columns_digest"],
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def columns_digest(columns: tuple[str, ...]) -> str:
+    """Return a short text that is equal for equal columns; empty without any."""
+    return _digest(columns) if columns else ""
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment
+
+
+def _stored_object(value: Mapping[str, object]) -> StoredObject:
+    if type(value["size"]) is not int:
+        raise TypeError
+    return StoredObject(_text(value["name"]), value["size"], _text(value["crc32c"]), _text(value["generation"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

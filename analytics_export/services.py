@@ -1,0 +1,23 @@
+"""What the periods of one call work with."""
+
+from dataclasses import dataclass
+
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.logs import Log
+from analytics_export.retries import Deadline
+from analytics_export.source.download import Source
+from analytics_export.source.export_service import ExportService
+from analytics_export.transfer_pool import TransferPool
+
+
+@dataclass(frozen=True)
+class Services:
+    """The collaborators of one call, shared by its threads."""
+
+    service: ExportService
+    source: Source
+    bucket: Bucket
+    pool: TransferPool
+    deadline: Deadline
+    analytics_id: str
+    log: Log

@@ -1,0 +1,146 @@
+"""One bound on a whole call of the function: when its time is over, its connections are closed and its answer goes out.
+
+A timeout bounds one read or one write, so a service that sends a byte a second is never timed out. Here every
+connection that a call uses is known to the call's limit (`http` sees to that). When the deadline and the grace after it
+are over, the limit closes them all; whatever waits in one fails at once, and nothing new can be sent. What cannot be
+closed from outside (a DNS look-up, a gRPC call) is left behind after `HANGING_S`: it can do no more harm than to end.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
+from typing import TypeVar
+
+from analytics_export.errors import DeadlineReached, ExportError, UpstreamUnavailable
+from analytics_export.retries import Deadline
+
+T = TypeVar("T")
+
+TICK_S = 1.0
+HANGING_S = 5.0
+"""How long the work of a call may take to end once its connections are closed, in seconds."""
+MAX_LEFT_BEHIND = 4
+"""So many calls may have left a hanging thread behind before an instance takes no more: its threads stay bounded."""
+
+_current: ContextVar["TimeLimit | None"] = ContextVar("time_limit", default=None)
+_left_behind: list[threading.Thread] = []
+
+
+class TimeLimitOver(OSError):
+    """The call's time is over: no connection is used any more."""
+
+
+class TimeLimit:
+    """The limit of one call. Safe to use from any thread that the call starts with a copy of its context."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._connecting: list[str] = []
+        self.is_over = False
+
+    @staticmethod
+    def of_this_call() -> "TimeLimit | None":
+        """Return the limit of the call that this thread works for; None outside of one."""
+        return _current.get()
+
+    def run(self, work: Callable[[], T], *, every_second: Callable[[], None]) -> T:
+        """Return what `work` returns, or raise what it raises; it runs in a thread of its own.
+
+        Raises DeadlineReached, saying what hangs, when it has not come back `HANGING_S` after the grace, and
+        UpstreamUnavailable at once where too many earlier calls of this instance still hang.
+        """
+        _refuse_to_pile_up()
+        outcome: Future[T] = Future()
+        thread = threading.Thread(target=copy_context().run, args=(self._work, work, outcome), daemon=True, name="call")
+        thread.start()
+        while not wait([outcome], timeout=self._next_look_s()).done:
+            every_second()
+            if self._deadline.grace_left_s <= 0:
+                self._end()
+            if self._deadline.grace_left_s <= -HANGING_S:
+                _left_behind.append(thread)
+                raise DeadlineReached(
+                    f"The run's time is over, and it still hangs: {self._hanging()}. Call again; if it stays so, look "
+                    "whether that host can be reached."
+                )
+        return outcome.result()
+
+    def _work(self, work: Callable[[], T], outcome: "Future[T]") -> None:
+        _current.set(self)
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits, whatever it is
+            outcome.set_exception(error)
+
+    def _next_look_s(self) -> float:
+        left_s = self._deadline.grace_left_s
+        next_step_s = left_s if left_s > 0 else left_s + HANGING_S
+        return max(0.01, min(TICK_S, next_step_s))
+
+    def _end(self) -> None:
+        with self._lock:
+            self.is_over = True
+            sockets, self._sockets = self._sockets, set()
+        for each in sockets:
+            with suppress(OSError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)  # not SSLSocket's own, which is not safe across threads
+
+    def _hanging(self) -> str:
+        with self._lock:
+            hosts = sorted(set(self._connecting))
+        return f"connecting to {', '.join(hosts)}" if hosts else "a call that cannot be broken off"
+
+    # What connections say
+
+    def shortened(self, timeout_s: float | None) -> float:
+        """Return a timeout that ends with the call at the latest, in seconds. Raises TimeLimitOver."""
+        self.check()
+        left_s = max(0.01, self._deadline.grace_left_s)
+        return left_s if timeout_s is None else min(timeout_s, left_s)
+
+    def check(self) -> None:
+        """Raise TimeLimitOver once nothing may be sent any more."""
+        if self.is_over:
+            raise TimeLimitOver("the call's time is over")
+
+    def connecting(self, host: str) -> None:
+        """Note that a thread is about to connect; `connected` or `forget` follow."""
+        with self._lock:
+            self._connecting.append(host)
+
+    def connected(self, host: str) -> None:
+        """Note that the attempt has ended, well or not."""
+        with self._lock:
+            self._connecting.remove(host)
+
+    def watch(self, used: socket.socket) -> None:
+        """Close this socket when the call's time is over. Raises TimeLimitOver where it is over already."""
+        with self._lock:
+            self.check()
+            self._sockets.add(used)
+
+    def forget(self, used: socket.socket) -> None:
+        """Leave a socket alone: another call uses it now, or it is closed."""
+        with self._lock:
+            self._sockets.discard(used)
+
+
+def because_time_is_over(error: ExportError) -> ExportError:
+    """Return what an error of this call means: whatever fails after its connections were closed failed for that."""
+    limit = TimeLimit.of_this_call()
+    if limit is None or not limit.is_over or isinstance(error, DeadlineReached):
+        return error
+    return DeadlineReached(f"{error.detail} The run's time is over. Call again.")
+
+
+def _refuse_to_pile_up() -> None:
+    _left_behind[:] = [thread for thread in _left_behind if thread.is_alive()]
+    if len(_left_behind) >= MAX_LEFT_BEHIND:
+        raise UpstreamUnavailable(
+            f"{len(_left_behind)} earlier calls of this instance still hang; it takes no more until one of them ends."
+        )

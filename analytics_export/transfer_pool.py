@@ -1,0 +1,102 @@
+"""All transfers of one call, so many at the same time; one circuit breaker for all of them."""
+
+import threading
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
+
+from analytics_export.errors import DeadlineReached, ExportError, Misconfigured
+from analytics_export.retries import LEAST_FAILURES, CircuitBreaker, Deadline
+from analytics_export.transfer import Transfer, TransferResult
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+
+
+class TransferPool:
+    """Runs the transfers of every period of a call. Safe to use from any thread."""
+
+    def __init__(self, deadline: Deadline, size: int) -> None:
+        """`size` is how many run at the same time."""
+        self._deadline = deadline
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix="transfer")
+        self._circuit = CircuitBreaker(failures=max(size, LEAST_FAILURES))
+        self._lock = threading.Lock()
+        self._active: set[Transfer] = set()
+        self._has_copied = False
+
+    def run(self, transfers: Collection[Transfer]) -> list[TransferResult | ExportError]:
+        """Run the transfers of one period, in their order, and return how each ended.
+
+        Nothing more of the period starts after a Misconfigured, and nothing of the call once a service is down.
+        """
+        batch = _Batch()
+        futures = [self._submit(lambda each=each: self._run(each, batch)) for each in transfers]  # type: ignore[misc] # mypy#12557
+        return [_outcome(future) for future in futures]
+
+    def map(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
+        """Return what `call` makes of each value, side by side; raises what the first of them raised."""
+        futures = [self._submit(lambda value=value: call(value)) for value in values]  # type: ignore[misc] # mypy#12557
+        return [future.result() for future in futures]
+
+    def report_progress(self) -> None:
+        """Log how far long copies are, each when its time has come."""
+        with self._lock:
+            active = list(self._active)
+        for transfer in active:
+            transfer.report_progress()
+
+    def close(self) -> None:
+        """Start nothing any more; what is under way ends by itself."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, call: Callable[[], Result]) -> "Future[Result]":
+        # each in a context of its own: the call's time limit and functions-framework's execution id are found there
+        return self._executor.submit(copy_context().run, call)
+
+    def _run(self, transfer: Transfer, batch: "_Batch") -> TransferResult:
+        if batch.misconfigured is not None:
+            raise batch.misconfigured
+        if self._deadline.grace_left_s < 0:
+            raise _too_late()
+        with self._lock:
+            self._active.add(transfer)
+        try:
+            with self._circuit.attempt():
+                return transfer.run(self._before_copy)
+        except Misconfigured as error:
+            batch.misconfigured = error
+            raise
+        finally:
+            with self._lock:
+                self._active.discard(transfer)
+
+    def _before_copy(self) -> None:
+        """After the deadline only the call's first copy may start, so that every call makes progress.
+
+        Comparisons may continue.
+        """
+        with self._lock:
+            is_first, self._has_copied = not self._has_copied, True
+        if not is_first:
+            self._deadline.check()
+
+
+class _Batch:
+    """What the transfers of one period share."""
+
+    misconfigured: Misconfigured | None = None
+
+
+def _outcome(future: "Future[TransferResult]") -> TransferResult | ExportError:
+    try:
+        return future.result()
+    except CancelledError:
+        return _too_late()
+    except ExportError as error:
+        return error
+
+
+def _too_late() -> DeadlineReached:
+    return DeadlineReached("The run's time is over. Call again: the rest is copied then.")
