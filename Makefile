@@ -22,7 +22,7 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 	@$(BIN)/python -m local serve
 
 test: $(VENV)/.installed ## run every test
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 3
 
 $(BENCH_VENV)/.installed: requirements.txt bench/requirements.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -1,7 +1,8 @@
 """Google's own SQL analyzer and reference evaluator, compiled to WebAssembly, as BigQuery would use them.
 
 It refuses what BigQuery refuses, such as a CASE over an INTEGER with STRING labels, where a transpiler is generous.
-The compiled form is kept in the virtual environment: compiling takes 10 to 40 s, loading it half a second.
+Compiling takes 10 to 40 s, loading what was compiled half a second: that is kept in the virtual environment, and a
+lock lets one process compile while others wait. So the tests need no process of their own.
 Source: PyPI zetasql, google/googlesql.
 """
 
@@ -42,7 +43,7 @@ class Refused(Exception):
 
 
 @cache
-def _zetasql() -> Any:
+def analyzer() -> Any:
     """Load the analyzer; skip where there is none for this machine (wasmtime compiles for the common ones only)."""
     try:
         import wasmtime  # noqa: PLC0415 - refuses to be imported on a machine that it does not know
@@ -72,13 +73,13 @@ def _zetasql() -> Any:
 
 def simple(name: str) -> Any:
     """The analyzer's type for a type's name in a table's schema."""
-    api, _, types = _zetasql()
+    api, _, types = analyzer()
     return api.TypeFactory.create_simple_type(types.TypeKind[SIMPLE[name]])
 
 
 def column_type(field: Mapping[str, Any]) -> Any:
     """The analyzer's type for a field of a BigQuery schema, repeated ones and records included."""
-    api, _, _ = _zetasql()
+    api, _, _ = analyzer()
     if field["type"] == "RECORD":
         made = api.TypeFactory.create_struct_type([(part["name"], column_type(part)) for part in field["fields"]])
     else:
@@ -90,7 +91,7 @@ class GoogleSql:
     """The analyzer with BigQuery's dialect, for readers whose time zone by default is the one given."""
 
     def __init__(self, time_zone: str) -> None:
-        api, core, types = _zetasql()
+        api, core, types = analyzer()
         self._api, self._core, self._types = api, core, types
         language = types.LanguageOptions.maximum_features()
         language.product_mode = types.ProductMode.PRODUCT_EXTERNAL

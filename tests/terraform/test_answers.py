@@ -22,8 +22,6 @@ from tests.terraform.terraform_cli import ROOT
 from tests.terraform.test_googlesql import catalog, created
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, rows, tables, warehouse
 
-pytestmark = pytest.mark.xdist_group("googlesql")
-
 DOCUMENTS = [ROOT / "README.md", ROOT / "terraform/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DAYS = [date(2022, 3, 1) + timedelta(days=n) for n in range(61)]
 RUN_DATE = "2022-04-06"
@@ -66,6 +64,7 @@ def qualified(statement: str) -> str:
     return re.sub(rf"\b{DATASET}\.(\w+)", rf"`{PROJECT}.{DATASET}.\1`", with_values(statement))
 
 
+@cache
 def granular() -> dict[date, Rows]:
     return {
         day: [
@@ -82,6 +81,7 @@ def granular() -> dict[date, Rows]:
     }
 
 
+@cache
 def interaction() -> dict[date, Rows]:
     return {
         day: [

@@ -5,16 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.terraform.googlesql import GoogleSql
 from tests.terraform.landed import BUCKET, PREFIX, landed
 from tests.terraform.terraform_cli import MODULE, applied, outputs
 from tests.terraform.test_answers import statements
 from tests.terraform.test_googlesql import created
 from tests.terraform.warehouse import duckdb_sql, in_order, rows, warehouse
-
-pytestmark = pytest.mark.xdist_group("googlesql")
 
 
 def tables_written(bucket: Path, folder: Path) -> Path:

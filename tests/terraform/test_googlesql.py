@@ -2,15 +2,14 @@
 
 import json
 import re
+import sys
 from typing import Any
 
 import pytest
 
-from tests.terraform.googlesql import Columns, GoogleSql, Refused, column_type, simple
+from tests.terraform.googlesql import Columns, GoogleSql, Refused, analyzer, column_type, simple
 from tests.terraform.test_sql import DUE, expecting
 from tests.terraform.warehouse import DATASET, PROJECT, exports_schema, tables, views
-
-pytestmark = pytest.mark.xdist_group("googlesql")  # a process that has it loaded already
 
 RUNS = ["known_columns", "other_columns", "deletion", "deletion_elsewhere", "expectations"]
 DETECTED = [("day", "DATE"), ("consent", "INT64"), ("anything", "STRING")]
@@ -54,6 +53,12 @@ def googlesql(request: pytest.FixtureRequest) -> GoogleSql:
     return GoogleSql(request.param)
 
 
+@pytest.fixture(scope="module")
+def known(googlesql: GoogleSql) -> dict[str, Columns]:
+    """Tables and views over known columns."""
+    return created(googlesql, tables("known_columns"))
+
+
 @pytest.mark.parametrize("run", RUNS)
 def test_bigquery_would_create_every_view(googlesql: GoogleSql, run: str) -> None:
     made = created(googlesql, tables(run))
@@ -65,19 +70,19 @@ def kinds(columns: Columns) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
-def test_known_columns_have_their_types_whatever_the_table_gives_them(googlesql: GoogleSql, frequency: str) -> None:
-    made = created(googlesql, tables("known_columns"))
+def test_known_columns_have_their_types_whatever_the_table_gives_them(
+    known: dict[str, Columns], frequency: str
+) -> None:
     numbers = ["consent", "action", "total"]
-    granular = kinds(made[qualified(f"granular_{frequency}")])
+    granular = kinds(known[qualified(f"granular_{frequency}")])
     assert {name: granular[name] for name in ["day", *numbers]} == {"day": "DATE"} | dict.fromkeys(numbers, "INT64")
-    interaction = kinds(made[qualified(f"interaction_{frequency}")])
+    interaction = kinds(known[qualified(f"interaction_{frequency}")])
     assert (interaction["day"], interaction["number"]) == ("DATE", "INT64")
     assert FILE_NAME.lower() not in granular
 
 
-def test_rates_are_counts_and_fractions(googlesql: GoogleSql) -> None:
-    made = created(googlesql, tables("known_columns"))
-    assert kinds(made[qualified("granular_daily_rates")]) == {
+def test_rates_are_counts_and_fractions(known: dict[str, Columns]) -> None:
+    assert kinds(known[qualified("granular_daily_rates")]) == {
         "start_date": "DATE",
         "day": "DATE",
         "settings_id": "STRING",
@@ -85,7 +90,7 @@ def test_rates_are_counts_and_fractions(googlesql: GoogleSql) -> None:
         **dict.fromkeys(["decisions", "opt_ins", "opt_outs"], "INT64"),
         "opt_in_rate": "DOUBLE",
     }
-    assert kinds(made[qualified("interaction_daily_rates")]) == {
+    assert kinds(known[qualified("interaction_daily_rates")]) == {
         "start_date": "DATE",
         "day": "DATE",
         "settings_id": "STRING",
@@ -131,16 +136,22 @@ MUTANTS = [
 
 @pytest.mark.parametrize(("table_id", "pattern", "replacement"), MUTANTS)
 def test_what_bigquery_refuses_is_refused_here(
-    googlesql: GoogleSql, table_id: str, pattern: str, replacement: str
+    googlesql: GoogleSql, known: dict[str, Columns], table_id: str, pattern: str, replacement: str
 ) -> None:
     """Most of these pass where the views are run: sqlglot and DuckDB are generous."""
-    columns = created(googlesql, tables("known_columns"))
     _, pseudo = catalog(tables("known_columns"))
     query = views("known_columns")[table_id]
     mutant = re.sub(pattern, replacement, query)
     assert mutant != query
     with pytest.raises(Refused):
-        googlesql.created_view(mutant, columns, pseudo)
+        googlesql.created_view(mutant, known, pseudo)
+
+
+def test_where_the_analyzer_does_not_run_its_checks_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that wasmtime does not know it refuses to be imported."""
+    monkeypatch.setitem(sys.modules, "wasmtime", None)
+    with pytest.raises(pytest.skip.Exception, match="does not run on this machine"):
+        analyzer.__wrapped__()
 
 
 def inline(table_id: str, query: str) -> str:

@@ -79,7 +79,7 @@ def warehouse(
     connection.execute(f'CREATE SCHEMA "{PROJECT}".{DATASET}; USE "{PROJECT}".{DATASET}')
     columns = ", ".join(f"{column['name']}: '{_duckdb_type(column)}'" for column in exports_schema())
     connection.execute(
-        f"CREATE VIEW exports AS FROM read_json('{bucket}/**/manifests/*/*/*.json', "
+        f"CREATE TABLE exports AS FROM read_json('{bucket}/**/manifests/*/*/*.json', "
         f"format = 'newline_delimited', columns = {{{columns}}})"
     )
     for name, table in (made or tables(run)).items():
@@ -102,7 +102,7 @@ def _files(bucket: Path, table: dict[str, Any]) -> str:
     folder = f"{bucket}/{uri.removeprefix('gs://').split('/', 1)[1].removesuffix('*')}"
     options = source["csv_options"][0]
     return (
-        f"CREATE VIEW {table['table_id']} AS "
+        f"CREATE TABLE {table['table_id']} AS "
         f"SELECT * EXCLUDE (filename), replace(filename, '{bucket.parent}/', 'gs://') AS _FILE_NAME "
         f"FROM read_csv('{folder}**', header = true, all_varchar = true, union_by_name = true, filename = true, "
         f"allow_quoted_nulls = false, delim = '{options['field_delimiter']}', quote = '\"', "
