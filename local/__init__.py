@@ -12,5 +12,6 @@
 - `faults`, `request_log`: what goes wrong, and what was asked
 - `server`, `wire`, `conduct`, `request_head`, `payloads`: HTTP with a fault at any byte
 - `function`: the function in a process of its own
+- `rates`: what the reports tell, by SQL and by counting
 - `demo`, `serve`: the two commands of `python -m local`
 """

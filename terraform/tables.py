@@ -24,6 +24,19 @@ RESERVED = re.compile(r"_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLID
 """What BigQuery lets no column's name begin with."""
 LONGEST_NAME, MOST_COLUMNS = 300, 10_000
 """BigQuery's limits. A first line beyond them is a row, not a header: manifests of version 1.0.0 may hold such."""
+VALUE = re.compile(
+    r"""
+    [\W\d_]*                                       # no letter: digits, numbers, dates, times, signs; or nothing
+    | [+-]?[\d.,]+e[+-]?\d+ | 0x[\da-f]+           # numbers with a letter
+    | \d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\W?[T\s].*    # a date and time
+    | [\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}       # a UUID
+    | (?=.*\d)[\da-f]{16,}                         # an ID in hexadecimal
+    | true | false | null | none | nan | n/a
+    | .*(://|@).*                                  # an address
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+"""What stands in a row and in no header; the function's own rules (analytics_export/bucket/header_rules.py)."""
 
 ENCODINGS = ("UTF-8", "ISO-8859-1")
 """What Terraform's provider can set. BigQuery itself also reads UTF-16 and UTF-32."""
@@ -50,7 +63,8 @@ def manifests(text: str) -> Iterator[Manifest]:
 def is_header(columns: Sequence[str]) -> bool:
     """Say whether these can be the names of columns at all."""
     return 0 < len(columns) <= MOST_COLUMNS and not any(
-        len(name) > LONGEST_NAME or "\n" in name or "\r" in name for name in columns
+        len(name) > LONGEST_NAME or not name.isprintable() or "\ufffd" in name or VALUE.fullmatch(name.strip())
+        for name in columns
     )
 
 

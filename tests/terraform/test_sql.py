@@ -39,7 +39,7 @@ def test_the_schema_of_the_exports_table_takes_in_every_field_of_a_manifest(
 ) -> None:
     manifest = json.loads(next(bucket.glob("some/manifests/**/*.json")).read_text())
     schema = {column["name"]: column for column in exports_schema()}
-    assert set(manifest) <= set(schema)
+    assert set(manifest) == set(schema)
     assert set(manifest["objects"][0]) == {field["name"] for field in schema["objects"]["fields"]}
     assert rows(bigquery, "SELECT bytes = list_sum([o.size FOR o IN objects]) FROM exports") == [(True,)] * 8
 

@@ -13,8 +13,8 @@ MODULES = {
     if path.stem != "__init__"
 }
 PURE = [
-    "errors", "periods", "export_request", "report", "config", "bucket.csv_header", "bucket.layout", "bucket.manifest",
-    "plan", "source.stored_headers", "source.links",
+    "errors", "periods", "export_request", "report", "config", "bucket.header_rules", "bucket.csv_header",
+    "bucket.layout", "bucket.manifest", "plan", "source.stored_headers", "source.links",
 ]  # fmt: skip
 DOES_IO = {
     "asyncio", "flask", "functions_framework", "glob", "google", "grpc", "http", "os", "pathlib", "requests", "select",
@@ -23,7 +23,7 @@ DOES_IO = {
 ORDER = [
     "errors", "periods", "logs", "config", "export_request", "report", "answers", "retries", "time_limit", "http", "tasks",
     "source.api_key", "source.links", "source.export_service", "source.stored_headers", "source.download",
-    "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload", "bucket.bucket", "bucket.guard",
+    "bucket.header_rules", "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload", "bucket.bucket", "bucket.guard",
     "transfer", "transfer_pool", "services", "plan", "period_sync", "run", "app",
 ]  # fmt: skip
 """From the ground up: a module imports only what stands before it."""
