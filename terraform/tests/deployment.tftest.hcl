@@ -283,6 +283,37 @@ run "everything" {
   }
 }
 
+run "refreshed_every_day" {
+  command = plan
+
+  variables {
+    alerts  = { silent_hours = 14 }
+    exports = { "granular/daily" = { catch_up_last = 0, refresh_schedule = "5 20 * * *" } }
+  }
+
+  assert {
+    condition     = local.longest_pause_hours == 12
+    error_message = "A refresh that runs every day shortens the pause between runs, as a catch-up does."
+  }
+}
+
+run "refreshed_every_week" {
+  command = plan
+
+  variables {
+    exports = {
+      "granular/daily"    = { catch_up_last = 0 }
+      "interaction/daily" = { catch_up_schedule = "5 20 * * *", until = "2022-04-10" }
+      "granular/weekly"   = { catch_up_schedule = "5 22 * * *" }
+    }
+  }
+
+  assert {
+    condition     = local.longest_pause_hours == 14
+    error_message = "A weekly refresh and an export that was given up do not."
+  }
+}
+
 run "existing_bucket" {
   command = plan
 
