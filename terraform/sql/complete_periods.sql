@@ -2,6 +2,8 @@
 -- half-copied period has none. Only files that a manifest names count, so that a copy which somebody put beside
 -- or below them is not counted twice. The price: each query also reads the manifests and compares one file name
 -- a row. Neither saves reading: only a constant for start_date, given by the reader, keeps other files unread.
+-- How _FILE_NAME writes blanks, signs and other scripts is not documented, so both sides are compared without
+-- these, percent-encoded or not: a file must not be lost for its name.
 %{ if delete_after_days != null ~}
 -- Files are deleted at an age of ${delete_after_days} days, one by one, while their manifest stays: a period is
 -- left out from the moment at which its oldest file may go. A generation is that file's creation time in
@@ -16,8 +18,8 @@ SELECT files.*
 )
 %{~ endif }
 FROM `${files}` AS files
-WHERE files._FILE_NAME IN (
-  SELECT CONCAT('gs://${bucket}/', object.name)
+WHERE REGEXP_REPLACE(files._FILE_NAME, r'%[0-9A-Fa-f]{2}|[^A-Za-z0-9._~=/-]', '') IN (
+  SELECT REGEXP_REPLACE(CONCAT('gs://${bucket}/', object.name), r'%[0-9A-Fa-f]{2}|[^A-Za-z0-9._~=/-]', '')
   FROM `${exports}` AS exports
   CROSS JOIN UNNEST(exports.objects) AS object
   WHERE exports.aggregation = '${aggregation}'

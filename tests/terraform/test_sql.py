@@ -74,6 +74,32 @@ class TestCompletePeriods:
         odd = "SELECT day, consent, action, total FROM granular_daily WHERE settings_id = 'setting-9' ORDER BY total"
         assert rows(bigquery, odd) == [(None, 2, None, 7), (None, None, None, None)]
 
+    @pytest.mark.parametrize(
+        ("file_name", "counted"),
+        [
+            ("a b+ö.csv", 1),
+            ("a%20b%2B%C3%B6.csv", 1),
+            ("a b%2B%c3%b6.csv", 1),
+            ("other/a b+ö.csv", 0),
+            ("a b+ö.csv.csv", 0),
+        ],
+    )
+    def test_find_a_file_by_its_name_however_its_signs_are_written(self, file_name: str, counted: int) -> None:
+        folder = "granular/daily/start_date=2022-04-01/"
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH ':memory:' AS \"{PROJECT}\"")
+            connection.execute(f'CREATE SCHEMA "{PROJECT}".{DATASET}; USE "{PROJECT}".{DATASET}')
+            connection.execute(
+                "CREATE TABLE exports AS SELECT 'granular' AS aggregation, 'daily' AS frequency, "
+                f"[{{name: 'some/{folder}a b+ö.csv'}}] AS objects"
+            )
+            connection.execute(
+                "CREATE TABLE granular_daily_files AS SELECT '' AS action, '' AS consent, '' AS day, '' AS total, "
+                f"'gs://my-bucket/some/{folder}{file_name}' AS _FILE_NAME"
+            )
+            query = duckdb_sql(views("known_columns")["granular_daily"], now="2022-05-01 09:00:00")
+            assert len(rows(connection, query)) == counted
+
     def test_leave_an_event_as_it_is(self, bigquery: duckdb.DuckDBPyConnection) -> None:
         assert rows(bigquery, "SELECT typeof(event_type), typeof(number) FROM interaction_daily LIMIT 1") == [
             ("VARCHAR", "BIGINT")
