@@ -4,7 +4,7 @@ locals {
     "resource.labels.service_name=\"${var.name}\"",
     "resource.labels.location=\"${var.region}\"",
   ])
-  _export_jobs = [for export in values(local.exports) : export.job]
+  _export_jobs = [for export in values(local.scheduled_exports) : export.job]
   _attempts    = local.retry_count + 1
   _channels    = [for channel in google_monitoring_notification_channel.email : channel.id]
 

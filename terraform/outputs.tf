@@ -54,7 +54,7 @@ output "resume_backfill_command" {
 
 output "run_now_commands" {
   description = "Run an export now, by entry of exports. It comes to the same as the scheduled run: what is there already is not copied again."
-  value       = { for key, export in local.exports : key => "gcloud scheduler jobs run ${export.job} --project ${var.project_id} --location ${local.scheduler_region}" }
+  value       = { for key, export in local.scheduled_exports : key => "gcloud scheduler jobs run ${export.job} --project ${var.project_id} --location ${local.scheduler_region}" }
 }
 
 output "secret" {

@@ -235,8 +235,8 @@ run "everything" {
       "interaction/daily"   = {}
       "interaction/weekly"  = {}
       "interaction/monthly" = {}
-      "granular/daily"      = { catch_up_last = 400 }
-      "granular/weekly"     = { schedule = "5 9 * * 2" }
+      "granular/daily"      = { catch_up_last = 400, refresh_last = 90, refresh_schedule = "55 16 * * *" }
+      "granular/weekly"     = { schedule = "5 9 * * 2", refresh_last = 0 }
       "granular/monthly"    = { catch_up_last = 0 }
     }
     labels = { team = "data" }
@@ -276,6 +276,41 @@ run "everything" {
   assert {
     condition     = toset(keys(google_bigquery_table.decoded)) == toset(["granular/daily"])
     error_message = "Only a table with both columns, consent and action, is decoded."
+  }
+  assert {
+    condition     = local.longest_pause_hours == 12 && !contains(keys(google_cloud_scheduler_job.export), "analytics-export-granular-weekly-refresh")
+    error_message = "From 20 to 8 o'clock nothing runs; a refresh can be left out."
+  }
+}
+
+run "refreshed_every_day" {
+  command = plan
+
+  variables {
+    alerts  = { silent_hours = 14 }
+    exports = { "granular/daily" = { catch_up_last = 0, refresh_schedule = "5 20 * * *" } }
+  }
+
+  assert {
+    condition     = local.longest_pause_hours == 12
+    error_message = "A refresh that runs every day shortens the pause between runs, as a catch-up does."
+  }
+}
+
+run "refreshed_every_week" {
+  command = plan
+
+  variables {
+    exports = {
+      "granular/daily"    = { catch_up_last = 0 }
+      "interaction/daily" = { catch_up_schedule = "5 20 * * *", until = "2022-04-10" }
+      "granular/weekly"   = { catch_up_schedule = "5 22 * * *" }
+    }
+  }
+
+  assert {
+    condition     = local.longest_pause_hours == 14
+    error_message = "A weekly refresh and an export that was given up do not."
   }
 }
 

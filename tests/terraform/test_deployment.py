@@ -132,17 +132,19 @@ class TestJobs:
         assert set(jobs("defaults")) == {
             "analytics-export-interaction-daily",
             "analytics-export-interaction-daily-catch-up",
+            "analytics-export-interaction-daily-refresh",
             "analytics-export-granular-daily",
             "analytics-export-granular-daily-catch-up",
+            "analytics-export-granular-daily-refresh",
         }
 
     @pytest.mark.parametrize("run", RUNS)
     def test_ask_for_what_their_names_say(self, run: str) -> None:
         for name, job in jobs(run).items():
             wanted = asked(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
-            kind = name.removeprefix("analytics-export-").removesuffix("-catch-up")
+            kind = name.removeprefix("analytics-export-").removesuffix("-catch-up").removesuffix("-refresh")
             assert {f"{each.aggregation}-{each.period.frequency}" for each in wanted.exports} == {kind}
-            assert wanted.skip_complete == name.endswith("-catch-up"), "a scheduled run compares, a catch-up skips"
+            assert wanted.skip_complete == name.endswith("-catch-up"), "only a catch-up skips what is complete"
 
     def test_a_catch_up_looks_back_as_far_as_it_is_told(self) -> None:
         now = datetime(2024, 5, 15, 12, tzinfo=UTC)
@@ -153,6 +155,24 @@ class TestJobs:
         assert lengths["analytics-export-interaction-monthly-catch-up"] == 2
         assert "analytics-export-granular-monthly-catch-up" not in lengths
 
+    def test_a_refresh_compares_as_many_periods_as_it_is_told_once_a_week(self) -> None:
+        """What Usercentrics issues anew arrives by itself; a catch-up would skip it."""
+        now = datetime(2024, 5, 15, 16, tzinfo=UTC)
+        refreshes = {name: job for name, job in jobs("everything").items() if name.endswith("-refresh")}
+        lengths = {name: len(asked(job, now).exports) for name, job in refreshes.items()}
+        assert lengths == {
+            "analytics-export-interaction-daily-refresh": 35,
+            "analytics-export-interaction-weekly-refresh": 5,
+            "analytics-export-interaction-monthly-refresh": 2,
+            "analytics-export-granular-daily-refresh": 90,
+            "analytics-export-granular-monthly-refresh": 2,
+        }
+        for name, job in refreshes.items():
+            assert json.loads(base64.b64decode(job["http_target"][0]["body"]))["refresh"] is True
+            starts = list(fires(job["schedule"], year=YEAR))
+            days = 1 if name == "analytics-export-granular-daily-refresh" else 7
+            assert {later - earlier for earlier, later in pairwise(starts)} == {timedelta(days=days)}
+
     @pytest.mark.parametrize("run", RUNS)
     def test_never_ask_for_a_period_before_it_is_available(self, run: str) -> None:
         for job in jobs(run).values():
@@ -162,7 +182,7 @@ class TestJobs:
     @pytest.mark.parametrize("run", RUNS)
     def test_ask_for_every_period_on_the_day_it_appears_or_the_next(self, run: str) -> None:
         for name, job in jobs(run).items():
-            if name.endswith("-catch-up"):
+            if name.endswith(("-catch-up", "-refresh")):
                 continue
             answered = [(asked(job, now).exports[0].period, now) for now in fires(job["schedule"], year=YEAR)]
             for (earlier, _), (later, now) in pairwise(answered):
@@ -182,7 +202,7 @@ class TestJobs:
     @pytest.mark.parametrize("run", RUNS)
     def test_do_not_all_start_at_once(self, run: str) -> None:
         """Two jobs in the same minute would need two instances."""
-        starts = [(job["schedule"].split()[0], name.endswith("-catch-up")) for name, job in jobs(run).items()]
+        starts = [tuple(job["schedule"].split()[:2]) for job in jobs(run).values()]
         assert len(set(starts)) == len(starts)
 
     def test_retry_over_hours(self) -> None:
@@ -260,7 +280,7 @@ class TestTables:
         views = [
             table["view"][0] for table in resources("everything", "google_bigquery_table").values() if table["view"]
         ]
-        assert [view["use_legacy_sql"] for view in views] == [False] * 8
+        assert {view["use_legacy_sql"] for view in views} == {False}
         assert not [view for view in views if "${" in view["query"]]
 
 
@@ -313,7 +333,7 @@ class TestWatching:
     def test_failed_attempts_are_those_of_the_scheduled_exports(self) -> None:
         log_filter = resources("defaults", "google_logging_metric")["failed_attempts"]["filter"]
         named = set(re.findall(r'"(analytics-export-[a-z-]+)"', log_filter))
-        assert named == {name for name in jobs("defaults") if not name.endswith("-catch-up")}
+        assert named == {name for name in jobs("defaults") if not name.endswith(("-catch-up", "-refresh"))}
 
     def test_the_dashboard_is_a_grid_without_overlaps(self) -> None:
         dashboard = json.loads(resources("defaults", "google_monitoring_dashboard")["exports"]["dashboard_json"])
