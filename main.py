@@ -111,7 +111,8 @@ def _coverage(call: _Call) -> Answer:
         return to_question(found.to_json(), found.problem)
     from analytics_export.coverage_page import page  # noqa: PLC0415 - see above
 
-    return page(found)
+    settings = app.settings
+    return page(found, analytics_id=settings.analytics_id, bucket=settings.bucket, host=call.request.host)
 
 
 def _check(call: _Call) -> Answer:

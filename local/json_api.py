@@ -93,6 +93,7 @@ class JsonApi(UploadApi):
         self.answer_resource(answer | ({"permissions": granted} if granted else {}))
 
     def meet(self, where: str, name: str) -> None:
+        """Answer 403 as well where the caller lacks the permission."""
         super().meet(where, name)
         permission = PERMISSIONS.get(where)
         if permission in self.server.denied:

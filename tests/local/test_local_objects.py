@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -265,7 +266,7 @@ def test_the_question_about_permissions_suffers_faults(stack: Stack, bucket: Buc
 def test_a_permission_that_is_denied_is_refused(stack: Stack, bucket: Bucket, permission: str) -> None:
     stack.storage.put(stack.bucket, "a", b"1")
     stack.storage.denied.add(permission)
-    tries = {
+    tries: dict[str, Any] = {
         ALL[0]: lambda: list(bucket.list_blobs()),
         ALL[1]: lambda: bucket.blob("a").download_as_bytes(),
         ALL[2]: lambda: bucket.blob("b").upload_from_string(b"2"),
