@@ -3,6 +3,7 @@
 The modules in reading order, as the data goes:
 
 - `export_request`: what the caller asks for -> the exports
+- `fields`: a request's fields, each checked
 - `periods`: days, weeks and months; exports and their file prefixes
 - `app`: what a warm instance keeps, and how a call is put together from it
 - `config`: the settings, each with its unit, default and check
@@ -11,6 +12,15 @@ The modules in reading order, as the data goes:
 - `period_sync`: the story of one period: list, compare, copy, clean up, manifest
 - `report`: how that ended
 - `answers`: what the caller gets
+- `coverage`: is the data there? The question, and its answer from the manifests
+- `inventory`: what the manifests say, several reports side by side
+- `check`: is the set-up right? What trying each part found
+- `trial`: trying it
+- `page`: what all pages have in common
+- `coverage_page`: coverage to look at
+- `calendar_grid`: its calendars
+- `check_page`: the check to look at
+- `openapi`: all answers, described
 - `services`: what the periods of one call work with
 - `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means
 - `source.links`: which signed links are taken

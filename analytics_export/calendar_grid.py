@@ -99,7 +99,8 @@ class Calendar:
         first_weekday, days = calendar.monthrange(year, month)
         mondays = range(1 + -first_weekday % 7, days + 1, 7)
         for number in mondays:
-            yield Cell(self._mark(date(year, month, number)), str(number))
+            mark = self._mark(date(year, month, number))
+            yield CELLS[mark] if mark is Mark.NOTHING else Cell(mark, str(number))
         yield from [CELLS[Mark.NOTHING]] * (len(WEEKS) - len(mondays))
 
     def _cell(self, day: date) -> Cell:

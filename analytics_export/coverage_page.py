@@ -66,8 +66,7 @@ there.</p>
 <tbody>
 {% for heading, cells in grid.rows %}
 <tr><th scope="row">{{ heading }}{% for cell in cells %}{{ opened[cell.mark] }}{% if cell.text %}<i>{{ cell.text
-}}</i>{% endif %}{% endfor %}
-
+}}</i>{% endif %}{% endfor %}</tr>
 {% endfor %}
 </tbody>
 </table>
@@ -121,22 +120,23 @@ def page(found: Coverage, *, analytics_id: str, bucket: str, host: str) -> Answe
         gaps=gaps,
         commands=lambda export: [_curl(body, host) for body in fillings(export)],
         days=_days,
-        moment=lambda moment: utc(moment).replace("T", " ").replace("Z", " UTC"),
+        moment=lambda moment: f"{utc(moment)[:16].replace('T', ' ')} UTC",
     )
 
 
 def fillings(export: ExportCoverage) -> Iterator[dict[str, str]]:
     """Yield the bodies of the requests that fill the gaps, oldest first: as few as their spans allow."""
-    for start in range(0, len(export.periods), MAX_PERIODS):
-        part = export.periods[start : start + MAX_PERIODS]
-        missing = [each.export.period for each in part if each.complete is None]
-        if missing:
-            yield {
-                "aggregation": export.aggregation,
-                "frequency": export.frequency,
-                "from": missing[0].start.isoformat(),
-                "to": missing[-1].start.isoformat(),
-            }
+    missing = [(number, each.export.period) for number, each in enumerate(export.periods) if each.complete is None]
+    while missing:
+        first_number, first = missing[0]
+        within = [period for number, period in missing if number - first_number < MAX_PERIODS]
+        missing = missing[len(within) :]
+        yield {
+            "aggregation": export.aggregation,
+            "frequency": export.frequency,
+            "from": first.start.isoformat(),
+            "to": within[-1].start.isoformat(),
+        }
 
 
 def _curl(body: dict[str, str], host: str) -> str:

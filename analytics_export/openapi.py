@@ -117,15 +117,14 @@ def _question(
     for method in ("get", "head"):
         has_body = method == "get"
         ok = _answer(summary, schema if has_body else None, has_page=has_page and has_body)
-        found: Json = {
-            str(status): _problem(status, f"{schema}Problem" if has_body else None, has_page=has_page)
-            for status in problems
-        }
+        responses: Json = {"200": ok}
+        for status in problems:
+            responses[str(status)] = _problem(status, f"{schema}Problem" if has_body else None, has_page=has_page)
         operations[method] = {
             "operationId": name if has_body else f"{name}Head",
             "summary": summary if has_body else f"{summary}: the headers alone",
             "parameters": parameters,
-            "responses": {"200": ok, **found},
+            "responses": responses,
         }
     return operations
 

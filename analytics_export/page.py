@@ -58,8 +58,8 @@ td.c::after,.sign.c::before{content:"\\2713";content:"\\2713"/""}
 td.m::after,.sign.m::before{content:"\\2715";content:"\\2715"/""}
 td.n::after,.sign.n::before{content:"\\b7";content:"\\b7"/""}
 td i{margin-right:.25em;font-style:normal}
-@media (max-width:40rem){.daily{flex-basis:100%}.daily td{font-size:.55rem}.daily th,.daily thead td{width:1.6rem;\
-font-size:.65rem}.daily thead th{width:auto;font-size:0}.daily thead th:nth-child(5n+1),.daily thead th:nth-child(2){\
+@media (max-width:40rem){.daily{flex-basis:100%}.daily td{height:1.35rem;font-size:.6rem}.daily th,.daily thead td{\
+width:1.6rem;font-size:.65rem}.daily thead th{width:auto;font-size:0}.daily thead th:nth-child(5n+1),.daily thead th:nth-child(2){\
 font-size:.55rem}.summary thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\
 .summary,.summary tbody,.summary tr,.summary td,.summary th{display:block}.summary tr{padding:.5rem 0;\
 border-bottom:1px solid var(--line)}.summary td,.summary th{padding:0;border:0}.summary td.number{text-align:left}\
