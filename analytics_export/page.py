@@ -11,14 +11,14 @@ from markupsafe import Markup
 from analytics_export.answers import QUESTION_HEADERS, Answer
 from analytics_export.errors import ExportError, TryAgainLater
 
-STYLE = """\
-:root{color-scheme:light dark;\
---text:#1b1f24;--quiet:#57606a;--ground:#fff;--line:#d0d7de;--code:#f3f5f7;--link:#0550ae;\
+STYLE = """
+:root{color-scheme:light dark;
+--text:#1b1f24;--quiet:#57606a;--ground:#fff;--line:#d0d7de;--code:#f3f5f7;--link:#0550ae;
 --good:#1a7f37;--on-good:#fff;--bad:#b42318;--on-bad:#fff}
-@media (prefers-color-scheme:dark){:root{--text:#e6e9ed;--quiet:#a3acb6;--ground:#14181d;--line:#3a424b;--code:#20262d;\
+@media (prefers-color-scheme:dark){:root{--text:#e6e9ed;--quiet:#a3acb6;--ground:#14181d;--line:#3a424b;--code:#20262d;
 --link:#7cb7ff;--good:#3fb950;--on-good:#04220c;--bad:#ff8278;--on-bad:#2b0503}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:1.5rem clamp(.75rem,3vw,2.5rem) 3rem;max-width:84rem;background:var(--ground);\
+body{margin:0 auto;padding:1.5rem clamp(.75rem,3vw,2.5rem) 3rem;max-width:84rem;background:var(--ground);
 color:var(--text);font:1rem/1.5 system-ui,sans-serif}
 h1{margin:0;font-size:1.6rem;line-height:1.25}
 h2{margin:2.5rem 0 .25rem;font-size:1.25rem}
@@ -26,18 +26,18 @@ h3{margin:1.25rem 0 .25rem;font-size:1rem}
 p,ul,ol{margin:.25rem 0 .75rem}
 a{color:var(--link)}
 .quiet,caption{color:var(--quiet)}
-.state{margin:1rem 0;padding:.6rem .9rem;border:1px solid var(--line);border-left:.4rem solid var(--good);\
+.state{margin:1rem 0;padding:.6rem .9rem;border:1px solid var(--line);border-left:.4rem solid var(--good);
 border-radius:.25rem;font-weight:600}
 .state.m{border-left-color:var(--bad)}
 code{font:.85rem/1.45 ui-monospace,monospace}
-pre{margin:.4rem 0 .8rem;padding:.6rem .8rem;border-radius:.25rem;background:var(--code);white-space:pre-wrap;\
+pre{margin:.4rem 0 .8rem;padding:.6rem .8rem;border-radius:.25rem;background:var(--code);white-space:pre-wrap;
 overflow-wrap:anywhere}
 table{border-collapse:collapse}
 caption,th{text-align:left;font-weight:600}
 .list td,.list th{padding:.35rem .9rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 .list td{overflow-wrap:anywhere}
 .list .number{text-align:right;font-variant-numeric:tabular-nums}
-.sign::before{display:inline-block;width:1.4em;height:1.4em;margin-right:.45em;border-radius:.2rem;text-align:center;\
+.sign::before{display:inline-block;width:1.4em;height:1.4em;margin-right:.45em;border-radius:.2rem;text-align:center;
 line-height:1.4em}
 .years{display:flex;flex-wrap:wrap;gap:1rem 2.5rem}
 .grid{table-layout:fixed;width:100%;border-collapse:separate;border-spacing:1px}
@@ -58,14 +58,26 @@ td.c::after,.sign.c::before{content:"\\2713";content:"\\2713"/""}
 td.m::after,.sign.m::before{content:"\\2715";content:"\\2715"/""}
 td.n::after,.sign.n::before{content:"\\b7";content:"\\b7"/""}
 td i{margin-right:.25em;font-style:normal}
-@media (max-width:40rem){.daily{flex-basis:100%}.daily td{height:1.35rem;font-size:.6rem}.daily th,.daily thead td{\
-width:1.6rem;font-size:.65rem}.daily thead th{width:auto;font-size:0}.daily thead th:nth-child(5n+1),.daily thead th:nth-child(2){\
-font-size:.55rem}.summary thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\
-.summary,.summary tbody,.summary tr,.summary td,.summary th{display:block}.summary tr{padding:.5rem 0;\
-border-bottom:1px solid var(--line)}.summary td,.summary th{padding:0;border:0}.summary td.number{text-align:left}\
-.summary td::before{content:attr(data-of) ": ";color:var(--quiet)}}
-@media print{body{max-width:none;padding:0;font-size:.8rem}h2{break-after:avoid}table,pre{break-inside:avoid}\
-td.c,td.m,.sign::before{print-color-adjust:exact}a{color:inherit}}
+@media (max-width:40rem){
+.daily{flex-basis:100%}
+.daily td{height:1.35rem;font-size:.6rem}
+.daily th,.daily thead td{width:1.6rem;font-size:.65rem}
+.daily thead th{width:auto;font-size:0}
+.daily thead th:nth-child(5n+1),.daily thead th:nth-child(2){font-size:.55rem}
+.summary thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.summary,.summary tbody,.summary tr,.summary td,.summary th{display:block}
+.summary tr{padding:.5rem 0;border-bottom:1px solid var(--line)}
+.summary td,.summary th{padding:0;border:0}
+.summary td.number{text-align:left}
+.summary td::before{content:attr(data-of) ": ";color:var(--quiet)}
+}
+@media print{
+body{max-width:none;padding:0;font-size:.8rem}
+h2{break-after:avoid}
+table,pre{break-inside:avoid}
+td.c,td.m,.sign::before{print-color-adjust:exact}
+a{color:inherit}
+}
 """
 
 FRAME = """\

@@ -7,7 +7,7 @@ from datetime import date
 from analytics_export.app import App
 from analytics_export.bucket.bucket import PERMISSIONS
 from analytics_export.check import Check
-from analytics_export.errors import ExportError, Misconfigured, NotAvailableYet
+from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, NotAvailableYet, UpstreamUnavailable
 from analytics_export.periods import Aggregation, Export, Frequency, available_within
 from analytics_export.retries import Clock, Deadline
 from analytics_export.source.api_key import ApiKey
@@ -36,6 +36,10 @@ def checks(app: App) -> list[Check]:
 def _tried(app: App, name: str, work: Callable[[Deadline], str]) -> Check:
     try:
         return Check(name, app.within(CHECK_S, work))
+    except DeadlineReached as error:
+        reason = error.detail.removesuffix(" The run's time is over. Call again.")
+        late = UpstreamUnavailable(f"Not found out within {CHECK_S:.0f} s; try again. {reason}")
+        return Check(name, late.detail, late)
     except ExportError as error:
         return Check(name, error.detail, error)
 

@@ -36,7 +36,7 @@ class ColdStart:
 
 def measure(project: ProjectPeer, *, tries: int) -> ColdStart:
     """Start the function `tries` times for each figure."""
-    refused = [_first_answer(project, "GET") for _ in range(tries)]
+    refused = [_first_answer(project, "PUT") for _ in range(tries)]
     exported = [_first_answer(project, "POST") for _ in range(tries)]
     return ColdStart(
         import_main_s=median(_python_s("import main") for _ in range(tries)),
