@@ -87,7 +87,7 @@ class Calendar:
         columns, of_month = (DAYS, self._days) if self._frequency is Frequency.DAILY else (WEEKS, self._weeks)
         for year in years:
             rows = ((name, tuple(of_month(year, number))) for number, name in enumerate(MONTHS, 1))
-            yield Grid(str(year), columns, tuple(rows))
+            yield Grid(str(year), columns, tuple(row for row in rows if any(cell.mark for cell in row[1])))
 
     def _days(self, year: int, month: int) -> Iterator[Cell]:
         _, days = calendar.monthrange(year, month)

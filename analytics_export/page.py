@@ -39,14 +39,14 @@ caption,th{text-align:left;font-weight:600}
 .list .number{text-align:right;font-variant-numeric:tabular-nums}
 .sign::before{display:inline-block;width:1.4em;height:1.4em;margin-right:.45em;border-radius:.2rem;text-align:center;
 line-height:1.4em}
-.years{display:flex;flex-wrap:wrap;gap:1rem 2.5rem}
+.years{display:flex;flex-wrap:wrap;align-items:flex-start;gap:1rem 2.5rem}
 .grid{table-layout:fixed;width:100%;border-collapse:separate;border-spacing:1px}
 .grid caption{padding-bottom:.2rem;font-size:.9rem}
 .grid th{width:2.1rem;padding:0;color:var(--quiet);font-size:.75rem;font-weight:400}
 .grid thead th{width:auto;text-align:center}
 .grid thead td{width:2.1rem}
 .grid td{height:1.15rem;padding:0;border-radius:.15rem;text-align:center;font-size:.75rem;line-height:1}
-.daily{flex:1 1 36rem;max-width:42rem}
+.daily{flex:1 1 33rem;max-width:42rem}
 .weekly{flex:1 1 19rem;max-width:24rem}
 .monthly{flex:1 1 100%;max-width:34rem}
 .weekly td,.monthly td{height:1.4rem}

@@ -10,5 +10,5 @@
 - `faults`, `request_log`: what goes wrong, and what was asked
 - `server`, `wire`, `conduct`, `request_head`, `payloads`: HTTP with a fault at any byte
 - `function`: the function in a process of its own
-- `demo`, `serve`: the two commands of `python -m local`
+- `demo`, `serve`, `picture`: the commands of `python -m local`
 """

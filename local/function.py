@@ -165,7 +165,13 @@ class FunctionProcess:
         data = raw if raw is not None or body is None else json.dumps(body).encode()
         started = time.monotonic()
         response = requests.request(
-            method, f"{self.url}/{path}", data=data, params=query, headers=headers, timeout=timeout, allow_redirects=False
+            method,
+            f"{self.url}/{path}",
+            data=data,
+            params=query,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
         )
         return Answer(response.status_code, response.headers, response.text, time.monotonic() - started)
 
