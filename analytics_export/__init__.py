@@ -12,6 +12,7 @@ The modules in reading order, as the data goes:
 - `period_sync`: the story of one period: list, compare, copy, clean up, manifest
 - `report`: how that ended
 - `answers`: what the caller gets
+- `tasks`: calls of this function, handed to Cloud Tasks
 - `coverage`: is the data there? The question, and its answer from the manifests
 - `inventory`: what the manifests say, several reports side by side
 - `check`: is the set-up right? What trying each part found
@@ -34,7 +35,8 @@ The modules in reading order, as the data goes:
 - `bucket.guard`: a period's manifest while a run may change what it names
 - `bucket.layout`: what objects are called
 - `bucket.manifest`: what a complete period consists of
-- `bucket.csv_header`: the first line of a CSV file
+- `bucket.csv_header`: the first line of a CSV file, and how the file is written
+- `bucket.header_rules`: when that line can be a header
 - `retries`: how often, how long, and why; the circuit breaker; the clock
 - `time_limit`: how every call ends in time, whatever hangs
 - `http`: HTTP connections

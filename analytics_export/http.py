@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse, RemoteDisconnected
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -90,9 +91,41 @@ class _BoundedBody:
             yield block
 
 
+class _Lines:
+    """The lines of an answer's head as http.client reads them; remembers the last one."""
+
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - a buffered reader, or what urllib3 makes of a TLS one
+        self._stream = stream
+        self.last = b""
+
+    def readline(self, limit: int) -> bytes:
+        self.last = self._stream.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _WholeHead(HTTPResponse):
+    """Refuses an answer whose connection ended in the middle of its head; http.client takes that for a short one."""
+
+    def begin(self) -> None:
+        stream: Any = self.fp
+        lines: Any = _Lines(stream)
+        self.fp = lines  # begin() reads lines, nothing else
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:  # else it was closed on the way
+                self.fp = stream
+        if lines.last not in {b"\r\n", b"\n"}:
+            raise RemoteDisconnected("the connection ended in the middle of an answer's head")
+
+
 class _Watched(HTTPConnection):
     """A connection that the time limit of the call which uses it can close."""
 
+    response_class = _WholeHead
     _limit: TimeLimit | None = None
     _socket: socket.socket | None = None
     """Kept beside `sock`, which is None while a body is read that ends with the connection."""

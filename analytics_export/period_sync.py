@@ -5,12 +5,14 @@ carries a generation precondition; if one fails, the run compares the whole peri
 export service lists it, whoever wrote which file.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import uniform
 
 from analytics_export.bucket.bucket import ListedManifest
+from analytics_export.bucket.csv_header import CsvFormat, compared
 from analytics_export.bucket.guard import ManifestGuard
+from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Manifest, StoredObject
 from analytics_export.errors import Conflict, DeadlineReached, ExportError, NotAvailableYet, TryAgainLater, worst
 from analytics_export.periods import Export
@@ -24,8 +26,6 @@ from analytics_export.transfer import Transfer, TransferResult
 PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """The longest pause before each further attempt, drawn at random so that of two runs one gets ahead, in seconds."""
 
-Columns = tuple[str, ...]
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -33,6 +33,7 @@ class Outcome:
 
     result: ExportResult
     columns: Columns = ()
+    """Of the first of its files that has a header; () where none has."""
     differing: Columns | None = None
     """The first header among the period's files that is not `columns`; None where all agree."""
 
@@ -79,7 +80,7 @@ class PeriodSync:
     def _attempt(self) -> Outcome:
         manifest = self._guard.manifest
         if self._skip_complete and manifest and self._is_ours(manifest) and not self._has_changed:
-            return self._complete(Status.COMPLETE, manifest)
+            return self._complete(Status.COMPLETE, manifest, [manifest.csv_format])
         # the bucket first: what it holds and a later listing does not name is stale, and not what another run, with a
         # newer listing than ours, has just brought
         existing = self._bucket.files(self._export)
@@ -89,19 +90,19 @@ class PeriodSync:
         self._remove([stored for name, stored in existing.items() if name not in listed])
         manifest = self._guard.manifest
         if manifest is not None and self._is_ours(manifest) and set(manifest.objects) == set(objects):
-            return self._complete(Status.COPIED if self._has_changed else Status.UNCHANGED, manifest)
-        headers = self._headers()
-        columns = headers[0] if headers else ()
+            status = Status.COPIED if self._has_changed else Status.UNCHANGED
+            return self._complete(status, manifest, [manifest.csv_format])
+        formats = self._csv_formats()
         manifest = Manifest(
             export=self._export,
             analytics_id=self._services.analytics_id,
             completed_at=self._deadline.clock.now(),
-            columns=columns,
+            csv_format=next(iter(formats.values()), CsvFormat()),
             objects=objects,
         )
         self._guard.commit(manifest)
-        differing = next((header for header in headers if header != columns), None)
-        return self._complete(Status.COPIED, manifest, differing=differing)
+        self._say_unusable(formats)
+        return self._complete(Status.COPIED, manifest, list(formats.values()))
 
     def _transfer(self, listing: Listing, existing: Mapping[str, StoredObject]) -> tuple[StoredObject, ...]:
         """Bring every file in, those that are missing first; raises the worst error after all have ended."""
@@ -143,16 +144,26 @@ class PeriodSync:
     def _is_ours(self, manifest: Manifest) -> bool:
         return is_of(manifest, self._export, self._services.analytics_id)
 
-    def _headers(self) -> list[Columns]:
-        """Return the first line of each file that has one; those that were there already are read from the bucket."""
-        columns = self._services.pool.map(
-            lambda result: result.header.columns() if result.header else self._bucket.columns(result.stored),
-            self._transferred,
+    def _csv_formats(self) -> dict[str, CsvFormat]:
+        """Return how each object that holds text is written; those that were there already are read from the bucket."""
+        found = self._services.pool.map(
+            lambda result: result.csv_format or self._bucket.csv_format(result.stored), self._transferred
         )
-        return [each for each in columns if each is not None]
+        names = [result.stored.name for result in self._transferred]
+        written = {name: each for name, each in zip(names, found, strict=True) if each is not None}
+        return dict(zip(written, compared(list(written.values())), strict=True))
 
-    def _complete(self, status: Status, manifest: Manifest, *, differing: Columns | None = None) -> Outcome:
-        return Outcome(self._result(status, manifest.objects), manifest.columns, differing)
+    def _say_unusable(self, formats: Mapping[str, CsvFormat]) -> None:
+        """Warn once of first lines that are no header, by the rule alone: they may hold anything."""
+        unusable = [(name, each.unusable) for name, each in formats.items() if each.unusable]
+        for name, rule in unusable[:1]:
+            self._log.warning("header_unusable", object=name, rule=rule, objects=len(unusable))
+
+    def _complete(self, status: Status, manifest: Manifest, formats: Sequence[CsvFormat]) -> Outcome:
+        headers = [each.columns for each in formats if each.columns]
+        columns = headers[0] if headers else ()
+        differing = next((header for header in headers if header != columns), None)
+        return Outcome(self._result(status, manifest.objects), columns, differing)
 
     def _failed(self, error: ExportError) -> ExportResult:
         match error:

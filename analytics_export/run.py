@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from analytics_export.bucket.bucket import ListedManifest
+from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Summary, columns_digest
 from analytics_export.errors import DeadlineReached, ExportError
 from analytics_export.export_request import ExportRequest
-from analytics_export.period_sync import Columns, Outcome, PeriodSync, log_fields
+from analytics_export.period_sync import Outcome, PeriodSync, log_fields
 from analytics_export.periods import Export
 from analytics_export.plan import PlannedExport, plan
 from analytics_export.report import ExportResult, Status
@@ -189,7 +190,7 @@ class Run:
             return columns if summary.columns_digest else ()
         with suppress(ExportError):
             stored = self._services.bucket.manifest(before, manifests.listed[before])
-            return stored.manifest.columns if stored.manifest else ()
+            return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analytics_export.bucket.bucket import Bucket, PreconditionFailed
-from analytics_export.bucket.csv_header import HeaderSniffer
+from analytics_export.bucket.csv_header import CsvFormat, HeaderSniffer
 from analytics_export.bucket.guard import ManifestGuard
 from analytics_export.bucket.manifest import StoredObject
 from analytics_export.bucket.upload import SessionLost, Upload, UploadInterrupted, UploadRefused
@@ -35,8 +35,8 @@ class TransferResult:
     stored: StoredObject
     is_copied: bool
     """False where it was there already."""
-    header: HeaderSniffer | None
-    """What passed by while copying; None where nothing did."""
+    csv_format: CsvFormat | None
+    """As seen while copying; None where no text passed by."""
 
 
 class Transfer:
@@ -107,13 +107,13 @@ class Transfer:
     def _once(self, before_copy: Callable[[], None]) -> TransferResult:
         existing = self._existing
         if existing is not None and existing.size > 0 and self._is_at_source(existing):
-            return TransferResult(existing, is_copied=False, header=None)
+            return TransferResult(existing, is_copied=False, csv_format=None)
         before_copy()
         with SourceStream(self._source, self._listing, self._file_name) as stream:
             self._stream = stream
             file = stream.begin()
             if existing is not None and _equal(existing, file):
-                return TransferResult(existing, is_copied=False, header=None)
+                return TransferResult(existing, is_copied=False, csv_format=None)
             result = self._copied(stream)
         if result.is_copied:
             seconds = round(self._monotonic() - self._began, 3)
@@ -134,7 +134,7 @@ class Transfer:
             self._bucket.remove(self._object_name, generation=stored.generation)
             raise Mismatch(f"{self._file_name}: Cloud Storage stored other bytes than the source declares.")
         is_sent = stream.position == stream.file.size
-        return TransferResult(stored, is_copied=is_sent, header=body.header if is_sent else None)
+        return TransferResult(stored, is_copied=is_sent, csv_format=body.header.csv_format() if is_sent else None)
 
     def _before_visible(self) -> None:
         self._guard.withdraw_once(replaces=self._existing is not None)

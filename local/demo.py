@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import duckdb
-
+from local import rates
 from local.function import Answer, FunctionProcess
 from local.stack import Stack
 
@@ -26,21 +25,6 @@ PERIODS = {
     "monthly": ("2022-04-15", "{}-2022-04-01-2022-04-30"),
 }
 """A day in the period, and the prefix of its files."""
-QUERY = """\
-SELECT start_date, action, count(*) AS decisions, round(100 * avg(consent), 1) AS opt_in_percent
-FROM read_csv('{folder}/granular/daily/*/*.csv', hive_partitioning = true)
-GROUP BY ALL ORDER BY ALL"""
-ACTIONS = (
-    "accept all",
-    "deny all",
-    "essential change",
-    "first visit",
-    "non-EU region or bot",
-    "session restored",
-    "TCF string change",
-    "granular choice",
-    "mobile session restored",
-)
 
 
 @dataclass
@@ -83,7 +67,8 @@ def demo() -> int:
             folder = _folder(stack, Path(temporary))
             _show_tree(show, folder)
             _show_manifest(show, folder)
-            _query(show, folder)
+            _show_decisions(show, stack, folder)
+            _show_interactions(show, stack, folder)
         _ask_coverage(show)
         if show.wrong:
             say(f"\nThe function's output:\n{function.output()}")
@@ -158,19 +143,42 @@ def _show_manifest(show: _Show, folder: Path) -> None:
     show.expect("the manifest names the files that are there", holds=holds)
 
 
-def _query(show: _Show, folder: Path) -> None:
-    show.title("6. SQL over the partitions (DuckDB here, an external table in BigQuery): opt-in rate by action")
-    say("\n".join(f"  {line}" for line in QUERY.format(folder="BUCKET").splitlines()))
-    rows = duckdb.execute(QUERY.format(folder=folder)).fetchall()
-    for start_date, action, decisions, percent in rows:
-        say(f"  {start_date}  {action} {ACTIONS[action]:<24}{decisions:>6,} decisions {percent:>6.1f} % opt-in")
-    show.expect("every decision is counted", holds=sum(row[2] for row in rows) == ROWS * SHARDS)
-    rates = {row[1]: row[3] for row in rows}
-    show.expect("accept all is opt-in, deny all is not", holds=(rates.get(0), rates.get(1)) == (100.0, 0.0))
+def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
+    show.title(
+        "6. SQL over the partitions (DuckDB here, BigQuery there): opt-in rate by action. Rows hold counts: sum them"
+    )
+    _show_query(rates.DECISIONS)
+    found = rates.selected_decisions(folder)
+    for action, sums in found.items():
+        name = rates.ACTIONS.get(action, f"unknown code {action}")
+        say(f"  {action} {name:<24}{sums.decisions:>7,} decisions {sums.opt_in_rate:>7.1%} opt-in")
+    counted = rates.counted_decisions(_day(stack, "granular"))
+    show.expect("the opt-in rates are those of the source", holds=found == counted)
+    show.expect("accept all is opt-in, deny all is not", holds=[found[0].opt_in_rate, found[1].opt_in_rate] == [1, 0])
+
+
+def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
+    show.title("7. How many answer the banner, and how many of them accept all, by device; without bots")
+    _show_query(rates.INTERACTIONS)
+    found = rates.selected_interactions(folder)
+    for device, sums in found.items():
+        shares = f"interaction rate {sums.interaction_rate:.1%}, accept rate {sums.accept_rate:.1%}"
+        say(f"  {device:<8}{sums.displays:>7,} displays {sums.interactions:>7,} interactions   {shares}")
+    counted = rates.counted_interactions(_day(stack, "interaction"))
+    show.expect("the interaction and accept rates are those of the source", holds=found == counted)
+
+
+def _show_query(query: str) -> None:
+    say("\n".join(f"  {line}" for line in query.format(folder="BUCKET").splitlines()))
+
+
+def _day(stack: Stack, aggregation: str) -> list[bytes]:
+    """The day's files, as the export service has them."""
+    return [info.read_bytes() for info in stack.exports.files(PERIODS["daily"][1].format(aggregation)).values()]
 
 
 def _ask_coverage(show: _Show) -> None:
-    show.title("7. What is there, and what is missing, of the first ten days of April")
+    show.title("8. What is there, and what is missing, of the first ten days of April")
     query = {"from": "2022-04-01", "to": "2022-04-10"}
     say(f"$ curl '{show.function.url}/?{urlencode(query)}'")
     answer = show.function.get(query=query).json()

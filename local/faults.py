@@ -17,6 +17,10 @@ Places (`where`, shell wildcards allowed, such as `upload.*`):
     upload.finish                                           all bytes are there, the object is about to appear
     bucket.get  bucket.insert  bucket.permissions
     secret.access                                           `status` is a gRPC code's name there
+    task.create  task.list  queue.get  queue.pause  queue.resume  queue.purge
+                                                            Cloud Tasks; likewise
+    task.deliver                                            Cloud Tasks calls the function; `status` is the answer
+                                                            that it takes in place of the function's
 """
 
 import re
@@ -52,15 +56,19 @@ class Kind(StrEnum):
     CALL = "call"
     """* Call `call(request)` (in process only), then go on."""
     DELAY = "delay"
-    """Wait `seconds` before doing anything."""
+    """Wait `seconds` before doing anything. task.deliver: others go first meanwhile."""
     THROTTLE = "throttle"
     """Move at most `bytes_per_s`."""
+    DRIP = "drip"
+    """Send the answer, its head included, a byte every `seconds`: slow, but never silent for long."""
+    CUT_HEAD = "cut_head"
+    """Do what is asked, then close the connection in good order in the middle of the answer's head."""
     KEEP = "keep"
     """upload.put: keep only `keep_bytes` of the bytes of this request, and say so."""
     LOSE_SESSION = "lose_session"
     """upload.put, upload.status: the session is gone; answers `status` 404 or 410, now and later."""
     LOSE_ANSWER = "lose_answer"
-    """Do what is asked, then reset the connection in place of the answer."""
+    """Do what is asked, then reset the connection in place of the answer. task.deliver: the answer counts as 503."""
     OVERWRITE = "overwrite"
     """upload.*, object.*: somebody else writes `body` under this name right now."""
     IGNORE_RANGE = "ignore_range"
@@ -79,13 +87,17 @@ class Kind(StrEnum):
     """Answer as usual, with these `headers` in place of the usual ones (a Content-Encoding, an ETag)."""
     REDIRECT = "redirect"
     """Answer 302 to the Location given in `headers`."""
+    TWICE = "twice"
+    """task.deliver: deliver it two times, at once as far as the queue's limit allows."""
+    AGAIN = "again"
+    """task.deliver: deliver it once more after the answer, whatever that was."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Fault:
     """One switch. It is spent by the requests that it matches, and counted as fired when it really acts.
 
-    `name` is searched (a regular expression) in the object's, period's or secret's name.
+    `name` is searched (a regular expression) in the object's, period's, secret's or task's name.
     The first `skip` matching requests pass; the next `times` are hit (None: all).
     `after_bytes`: None acts before the answer begins; N acts after N bytes of the answer's body
     (on upload.put: of the request's body) have moved.

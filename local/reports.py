@@ -1,47 +1,50 @@
 """Made-up reports: the same aggregation, file prefix, shard and number of rows give the same bytes.
 
-[pure] What Usercentrics documents is here: the event types of interaction analytics, and `consent` (0
-opt-out, 1 opt-in) and `action` (0..8) of granular analytics. Every other column is a sample: the real ones
-are not documented, so nothing may rely on them. No column is called `start_date`, which is the name of the
-partition in BigQuery.
+[pure] They hold counts, as the real ones do: a row is one combination of the text columns, `total` or `number` says how
+often it came. So sum the counts; the number of rows means nothing.
+
+Sure, since Usercentrics documents it: `consent` (0 opt-out, 1 opt-in), `action` (0..8), the event types' names, bots in
+granular analytics as action 4. Likely, since a public connector reads such files: the columns, their order and types, a
+country that may be empty. Likely, from Usercentrics' own software and pages: the numbers of the event types, and `bot`
+as the browser of bots. A guess: weekly and monthly files, which nobody published; here `day` is the period's first day
+and the counts are larger. Samples: every name of a service, host, system and browser, and how often each value comes.
+A few codes are unknown ones, as a later version of the consent banner may write them.
 """
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
-EVENT_TYPES = (
-    "CMP_SHOWN",
-    "ACCEPT_ALL_L1",
-    "DENY_ALL_L1",
-    "SAVE_L1",
-    "ACCEPT_ALL_L2",
-    "DENY_ALL_L2",
-    "SAVE_L2",
-    "CCPA_TOGGLES_OFF",
-    "CCPA_TOGGLES_ON",
-    "PRIVACY_POLICY_LINK",
-    "IMPRINT_LINK",
-    "MORE_INFORMATION_LINK",
-)
-_EVENT_WEIGHTS = (60, 20, 12, 3, 4, 3, 2, 1, 1, 3, 1, 4)
-OPT_IN_RATES = {0: 1.0, 1: 0.0, 2: 0.5, 3: 0.1, 4: 0.9, 5: 0.6, 6: 0.4, 7: 0.55, 8: 0.6}
-"""How often `consent` is 1, by `action`.
+HEADERS = {
+    "interaction": "day,event_type,settings_id,host,country,browser,device_type,os,number",
+    "granular": "day,settings_id,dps_id,consent,action,total,country,os,browser",
+}
+CMP_SHOWN, ACCEPTS, DENIES, SAVES = 1, (2, 5, 8), (3, 6, 9), (4, 7, 10)
+"""Values of `event_type`: the banner was shown; accept all, deny all and save, each without a layer, on L1 and L2."""
+UNKNOWN_EVENT, UNKNOWN_ACTION = 18, 9
+_EVENT_WEIGHTS = (1, 600, 30, 20, 10, 200, 120, 30, 40, 30, 20, 5, 10, 40, 30, 10, 10, 2, 2)
+"""By `event_type` 0..17, and the unknown one."""
+OPT_IN_RATES = (1.0, 0.0, 0.5, 0.1, 0.9, 0.6, 0.4, 0.55, 0.6, 0.5)
+"""How often `consent` is 1, by `action` 0..8 and the unknown one.
 
 All of Accept All (0), none of Deny All (1), samples for the rest.
 """
-_ACTION_WEIGHTS = (30, 18, 1, 35, 4, 2, 2, 6, 2)
-HEADERS = {
-    "interaction": "event_time,setting_id,domain,country,device,event_type",
-    "granular": "event_time,setting_id,controller_id,country,service,action,consent",
-}
-COUNTRIES = ("AT", "BE", "DE", "DK", "ES", "FR", "IT", "NL", "PL", "SE")
+_ACTION_WEIGHTS = (300, 180, 10, 350, 40, 20, 20, 60, 20, 2)
+_BOT_ACTION = 4
+COUNTRIES = ("AT", "BE", "DE", "DK", "ES", "FR", "IT", "NL", "PL", "SE", "")
 DEVICES = ("desktop", "mobile", "tablet")
+SYSTEMS = ("Android", "Linux", "Windows", "iOS", "macOS")
+BOT = "bot"
+BROWSERS = ("Chrome", "Edge", "Firefox", "Safari", BOT)
+_BROWSER_WEIGHTS = (50, 10, 10, 27, 3)
 BLOCK_ROWS = 20_000
 """So many rows are unique.
 
 A longer report repeats them, so that gigabytes are made as fast as they are written.
 """
+
+_Row = tuple[str, int, str]
+"""What comes before the count, the count's mean on one day, what comes after it."""
 
 
 def report(aggregation: str, file_prefix: str, shard: int, *, rows: int, least_bytes: int = 0) -> Iterator[bytes]:
@@ -63,26 +66,41 @@ def report(aggregation: str, file_prefix: str, shard: int, *, rows: int, least_b
 
 def _lines(aggregation: str, file_prefix: str, shard: int, rows: int) -> list[str]:
     dice = random.Random(f"{file_prefix}/{shard}")  # noqa: S311 - samples, not secrets
-    start = datetime.combine(_first_day(aggregation, file_prefix), datetime.min.time(), tzinfo=UTC)
-    line = _interaction_line if aggregation == "interaction" else _granular_line
-    return [f"{_moment(dice, start)},setting-{dice.randrange(3)},{line(dice)}\n" for _ in range(rows)]
+    day, days = _days(aggregation, file_prefix)
+    row = _interaction_row if aggregation == "interaction" else _granular_row
+    combinations: dict[_Row, None] = {}
+    while len(combinations) < rows:
+        combinations[row(dice)] = None
+    return [
+        f"{day},{before},{1 + int(dice.expovariate(1 / (mean * days)))}{after}\n"
+        for before, mean, after in combinations
+    ]
 
 
-def _first_day(aggregation: str, file_prefix: str) -> date:
-    return date.fromisoformat(file_prefix.removeprefix(f"{aggregation}-")[:10])
+def _days(aggregation: str, file_prefix: str) -> tuple[date, int]:
+    """The period's first day, and how many it has."""
+    span = file_prefix.removeprefix(f"{aggregation}-")
+    start, end = date.fromisoformat(span[:10]), date.fromisoformat(span[-10:])
+    return start, (end - start).days + 1
 
 
-def _moment(dice: random.Random, start: datetime) -> str:
-    return (start + timedelta(seconds=dice.randrange(86_400))).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _interaction_row(dice: random.Random) -> _Row:
+    (event_type,) = dice.choices(range(len(_EVENT_WEIGHTS)), _EVENT_WEIGHTS)
+    setting, browser = dice.randrange(3), _browser(dice)
+    host = f"{dice.choice(('www', 'shop', 'app'))}.example-{setting}.com"
+    client = f"{browser},{dice.choice(DEVICES)},{dice.choice(SYSTEMS)}"
+    before = f"{event_type},settings-{setting},{host},{dice.choice(COUNTRIES)},{client}"
+    return before, 12 if event_type == CMP_SHOWN else 4, ""
 
 
-def _interaction_line(dice: random.Random) -> str:
-    (event_type,) = dice.choices(EVENT_TYPES, _EVENT_WEIGHTS)
-    return f"www.example.com,{dice.choice(COUNTRIES)},{dice.choice(DEVICES)},{event_type}"
-
-
-def _granular_line(dice: random.Random) -> str:
-    (action,) = dice.choices(range(9), _ACTION_WEIGHTS)
+def _granular_row(dice: random.Random) -> _Row:
+    browser = _browser(dice)
+    (action,) = [_BOT_ACTION] if browser == BOT else dice.choices(range(len(_ACTION_WEIGHTS)), _ACTION_WEIGHTS)
     consent = int(dice.random() < OPT_IN_RATES[action])
-    controller_id, service = f"{dice.getrandbits(64):016x}", f"service-{dice.randrange(12)}"
-    return f"{controller_id},{dice.choice(COUNTRIES)},{service},{action},{consent}"
+    before = f"settings-{dice.randrange(3)},service-{dice.randrange(12):02d},{consent},{action}"
+    return before, 5, f",{dice.choice(COUNTRIES)},{dice.choice(SYSTEMS)},{browser}"
+
+
+def _browser(dice: random.Random) -> str:
+    (browser,) = dice.choices(BROWSERS, _BROWSER_WEIGHTS)
+    return browser

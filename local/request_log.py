@@ -20,7 +20,7 @@ class Request:
     operation: str = "unknown"
     """What it meant: link.get, upload.put, ... (the places of `local.faults`)."""
     name: str = ""
-    """The object's, period's or secret's name, decoded."""
+    """The object's, period's, secret's or task's name, decoded."""
     status: int = 0
     """0 while (or when) nothing was answered."""
     received_bytes: int = 0

@@ -1,8 +1,9 @@
-"""The whole outside world in this process: export service, Cloud Storage, Secret Manager.
+"""The whole outside world in this process: export service, Cloud Storage, Secret Manager, Cloud Tasks.
 
     with Stack() as stack, FunctionProcess(stack.function_env()) as function:
         function.post({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"})
         stack.storage.objects(stack.bucket)
+        stack.tasks.queue.targets = [function.url]  # from now on tasks are delivered
 
 With `STORAGE_EMULATOR_HOST` in the environment the destination is that Cloud Storage; the source stays here.
 """
@@ -20,6 +21,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google_storage
 
 from local.clock import Clock
+from local.cloud_tasks import CloudTasks
 from local.export_service import ExportService
 from local.faults import Faults
 from local.secret_manager import SecretManager
@@ -29,6 +31,7 @@ ANALYTICS_ID = "local-analytics-id"
 API_KEY = "local-api-key-0123456789"
 SECRET = "projects/local/secrets/usercentrics-api-key"  # noqa: S105 - a secret's name
 BUCKET = "usercentrics-exports"
+QUEUE = "projects/local/locations/europe-west3/queues/analytics-export"
 
 
 class Stack:
@@ -39,11 +42,13 @@ class Stack:
     exports: the export service; `put`, `remove`, `files`, `links`, `keys`, `link_life_s`, `v1_form`,
     `requests`
     secrets: Secret Manager; `add_version`, `disable`, `remove`, `requests`
+    tasks: Cloud Tasks; `queue` (`targets`, `tasks`, `pause`, `purge`, `wait_until_empty`, limits), `add_queue`,
+    `remove_queue`, `requests`
     faults: fault switches for all of them
     clock: the time for the export service
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a port for each stand-in
         self,
         *,
         root: Path | None = None,
@@ -54,6 +59,7 @@ class Stack:
         storage_port: int = 0,
         exports_port: int = 0,
         secrets_port: int = 0,
+        tasks_port: int = 0,
     ) -> None:
         """`root` keeps the buckets' files; without one they are in a temporary folder, removed at the end."""
         self._temporary = None if root else Path(tempfile.mkdtemp(prefix="local-stack-"))
@@ -75,6 +81,7 @@ class Stack:
         )
         self.secrets = SecretManager(faults=self.faults, port=secrets_port)
         self.secrets.add_version(SECRET, API_KEY)
+        self.tasks = CloudTasks(QUEUE, faults=self.faults, port=tasks_port)
         self.storage_host = os.environ.get("STORAGE_EMULATOR_HOST") or self.storage.url
         """Where the destination is."""
 
@@ -82,6 +89,7 @@ class Stack:
         """Make everything as it was after the start: no fault, report, object, observer or logged request is left."""
         self.faults.clear()
         self.faults.reset_counts()
+        self.tasks.reset()
         self.clock.fixed = None
         self.exports.reset()
         self.storage.reset()
@@ -103,6 +111,7 @@ class Stack:
         self.storage.start()
         self.exports.start()
         self.secrets.start()
+        self.tasks.start()
         if self.is_destination_ours:
             self.storage.create_bucket(self.bucket)
         else:
@@ -115,6 +124,7 @@ class Stack:
     ) -> None:
         """Stop everything; nothing stays."""
         self.faults.clear()
+        self.tasks.stop()
         self.exports.stop()
         self.storage.stop()
         self.secrets.stop()
@@ -141,4 +151,6 @@ class Stack:
             "DOWNLOAD_ORIGINS": self.storage.url,
             "STORAGE_EMULATOR_HOST": self.storage_host,
             "SECRET_MANAGER_EMULATOR_HOST": self.secrets.host,
+            "TASKS_QUEUE": QUEUE,
+            "CLOUD_TASKS_EMULATOR_HOST": self.tasks.host,
         }

@@ -196,7 +196,16 @@ class Conversation(Conduct):
         if self.close_connection:
             lines.append("Connection: close")
         self.request_record.status = int(status)
-        self.connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        drip, cut = self.armed_with(Kind.DRIP), self.armed_with(Kind.CUT_HEAD)
+        if cut:
+            self.connection.sendall(head[: head.rindex(b":", 0, -2) + 1])
+            self.note(cut)
+            self.break_off(is_reset=False)
+        if drip:
+            self._drip(head, drip)
+        else:
+            self.connection.sendall(head)
         self._moved_bytes = 0
 
     def _send_payload(self, payload: Payload, count: int) -> None:
@@ -222,13 +231,24 @@ class Conversation(Conduct):
     def _send_piece(self, payload: Payload, start: int, count: int) -> None:
         throttle = self.armed_with(Kind.THROTTLE) if self.where not in READS_FIRST else None
         end = start + count
+        drip = self.armed_with(Kind.DRIP)
         while start < end:
-            wanted = min(end - start, self._pace(throttle) if throttle else 8 * BLOCK_BYTES)
+            if drip:
+                time.sleep(drip.seconds)
+                wanted = 1
+            else:
+                wanted = min(end - start, self._pace(throttle) if throttle else 8 * BLOCK_BYTES)
             self.request_record.sent_bytes += wanted  # first, so that whoever got all of it finds it counted
             sent = payload.send(self.connection, start, wanted)
             self.request_record.sent_bytes -= wanted - sent
             start += sent
             self._moved_bytes += sent
+
+    def _drip(self, head: bytes, drip: Fault) -> None:
+        self.note(drip)
+        for byte in head:
+            self.connection.sendall(bytes([byte]))
+            time.sleep(drip.seconds)
 
     def _pace(self, throttle: Fault) -> int:
         self.note(throttle) if self._moved_bytes == 0 else None

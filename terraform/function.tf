@@ -161,7 +161,7 @@ resource "google_cloudfunctions2_function" "export" {
       DEADLINE_SECONDS = tostring(var.function.deadline_seconds)
       LOG_EXECUTION_ID = "true" # Cloud Functions sets it anyway; without it every plan shows a difference
       OBJECT_PREFIX    = var.bucket.object_prefix
-    })
+    }, var.queue.enabled ? { TASKS_QUEUE = local.queue_id } : {})
   }
 
   depends_on = [

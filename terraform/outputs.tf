@@ -1,5 +1,9 @@
 locals {
   add_key_command = "bash -c 'read -rsp \"API key: \" KEY && printf %s \"$KEY\" | gcloud secrets versions add ${google_secret_manager_secret.api_key.secret_id} --project ${var.project_id} --data-file=-'"
+  backfill_body = merge(
+    { aggregation = values(local.exports)[0].aggregation, frequency = values(local.exports)[0].frequency, from = "YYYY-MM-DD", to = "YYYY-MM-DD" },
+    var.queue.enabled ? { enqueue = true } : {},
+  )
 }
 
 output "add_key_command" {
@@ -8,8 +12,8 @@ output "add_key_command" {
 }
 
 output "backfill_command" {
-  description = "Exports every period of a span; put in your dates. Answers 503 when the deadline came first: run it again, it goes on where it stopped."
-  value       = "curl -sS --max-time 1800 -X POST ${google_cloudfunctions2_function.export.service_config[0].uri} -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" -H 'Content-Type: application/json' -d '${jsonencode({ aggregation = values(local.exports)[0].aggregation, frequency = values(local.exports)[0].frequency, from = "YYYY-MM-DD", to = "YYYY-MM-DD" })}'"
+  description = "Exports every period of a span that is not complete; put in your dates. With queue.enabled each period becomes a task, and the answer comes at once; without it the call works them off itself and answers 503 when its time is over: run it again, it goes on."
+  value       = "curl -sS --max-time 1800 -X POST ${google_cloudfunctions2_function.export.service_config[0].uri} -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" -H 'Content-Type: application/json' -d '${jsonencode(local.backfill_body)}'"
 }
 
 output "bucket" {
@@ -31,6 +35,21 @@ output "function_uri" {
 output "list_command" {
   description = "Shows what has landed."
   value       = "gcloud storage ls -r 'gs://${local.bucket}/${var.bucket.object_prefix}**'"
+}
+
+output "pause_backfill_command" {
+  description = "Lets the queue call the function no more; what is under way ends by itself. null without a queue."
+  value       = var.queue.enabled ? local._queue_pause : null
+}
+
+output "purge_backfill_command" {
+  description = "Gives the rest of a backfill up: removes every task; what is complete stays. It cannot be undone, but the backfill can be started again. null without a queue."
+  value       = var.queue.enabled ? local._queue_purge : null
+}
+
+output "resume_backfill_command" {
+  description = "Lets a paused queue go on. null without a queue."
+  value       = var.queue.enabled ? local._queue_resume : null
 }
 
 output "run_now_commands" {
@@ -55,4 +74,9 @@ output "service_accounts" {
 output "tables_command" {
   description = "After the first export: writes the variable tables from the columns in the manifests into a file that Terraform reads by itself. Then apply again."
   value       = "gcloud storage cat 'gs://${local.bucket}/${var.bucket.object_prefix}manifests/**.json' | python3 ${path.module}/tables.py tables.auto.tfvars.json"
+}
+
+output "watch_backfill_command" {
+  description = "How many periods of a backfill are left. null without a queue."
+  value       = var.queue.enabled ? local._queue_watch : null
 }

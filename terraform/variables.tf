@@ -154,7 +154,7 @@ variable "exports" {
 }
 
 variable "function" {
-  description = "How the function runs. deadline_seconds: when a run stops starting work and answers 503 (60..1740). ingress: ALLOW_ALL or ALLOW_INTERNAL_ONLY (then only Scheduler gets through, no curl). max_instances: 1..10. memory_mib: 256, 512 or 1024. settings: further environment settings of the function, by name."
+  description = "How the function runs. deadline_seconds: when a run stops starting work and answers 503 (60..1740). ingress: ALLOW_ALL or ALLOW_INTERNAL_ONLY (then only Cloud Scheduler and Cloud Tasks get through, no curl). max_instances: 1..10. memory_mib: 256, 512 or 1024. settings: further environment settings of the function, by name."
   type = object({
     deadline_seconds = optional(number, 1740)
     ingress          = optional(string, "ALLOW_ALL")
@@ -231,6 +231,26 @@ variable "project_id" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
     error_message = "project_id: expected the project's ID (6..30 lower-case letters, digits and -), not its name or number."
+  }
+}
+
+variable "queue" {
+  description = "The Cloud Tasks queue that large backfills go through. enabled: false makes none. name: default is name; the name of a deleted queue is blocked for up to 7 days, so take another one to make it again before. region: where it lives, if region has no Cloud Tasks; default region."
+  type = object({
+    enabled = optional(bool, true)
+    name    = optional(string)
+    region  = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.queue.name == null || can(regex("^[A-Za-z0-9-]{1,100}$", var.queue.name))
+    error_message = "queue.name: expected 1..100 letters, digits and -, or null."
+  }
+  validation {
+    condition     = var.queue.region == null || can(regex("^[a-z]+-[a-z]+[0-9]+$", var.queue.region))
+    error_message = "queue.region: expected a region such as europe-west3, or null."
   }
 }
 

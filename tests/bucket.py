@@ -38,5 +38,11 @@ class Bucket:
         """Write as somebody else than the function."""
         self._bucket.blob(name).upload_from_string(data, content_type="text/csv")
 
+    def write(self, name: str, data: bytes, *, metadata: dict[str, str] | None) -> None:
+        """Write JSON with custom metadata, or without any."""
+        blob = self._bucket.blob(name)
+        blob.metadata = metadata
+        blob.upload_from_string(data, content_type="application/json")
+
     def delete(self, name: str) -> None:
         self._bucket.blob(name).delete()

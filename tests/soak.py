@@ -2,8 +2,9 @@
 
     python -m tests.soak [--runs 200] [--seconds 300] [--seed N]
 
-Each run may issue new content, set faults at random places, start a second run beside the first, or kill the function
-in the middle; then the faults end, and calls follow until one answers 200. Ends with a table; exit 1 if anything was
+Each run asks for a day, or for a span around it, with or without `refresh`. It may issue new content, set faults at
+random places, start a second run beside the first, or kill the function in the middle; then the faults end, and calls
+for the whole span follow until one answers 200. Ends with a table; exit 1 if anything was
 wrong. The same seed draws the same situations (what they meet depends on timing).
 """
 
@@ -12,12 +13,13 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import requests
 
-from tests.situations.world import FOLDER, PREFIX, World, crc32c, csv, open_world
+from tests.situations.world import DAY, FOLDER, PREFIX, SPAN, World, crc32c, csv, open_world
 
 STRANGER = b"a,b\n1,2\n"
 """What somebody else writes into the bucket."""
@@ -35,10 +37,16 @@ FAULTS: list[dict[str, Any]] = [
     *({"where": "upload.put", "kind": kind} for kind in ("lose_answer", "lose_session")),
     *({"where": where, "kind": "status", "status": 503} for where in ("upload.*", "object.*", "export.list")),
     *({"where": where, "kind": "lose_answer"} for where in ("upload.start", "object.insert", "object.delete")),
-    {"where": "upload.finish", "kind": "overwrite", "body": STRANGER},
+    *({"where": where, "kind": "cut_head"} for where in ("link.get", "upload.*", "object.*", "export.list")),
+    *({"where": where, "kind": "throttle", "bytes_per_s": 20_000} for where in ("export.list", "object.list")),
+    *({"where": where, "kind": "overwrite", "body": STRANGER} for where in ("upload.finish", "object.insert")),
     {"where": "export.list", "kind": "reset", "after_bytes": 30},
     {"where": "export.list", "kind": "status", "status": 401},
 ]
+
+
+EVERY_PERIOD = SPAN | {"refresh": True}
+ASKED: list[Mapping[str, object]] = [DAY, SPAN, EVERY_PERIOD]
 
 
 class Soak:
@@ -48,6 +56,7 @@ class Soak:
         self.world = world
         self.draw = draw
         self.runs = self.calls = self.compared = self.bytes = self.kills = self.pairs = self.wrong = 0
+        self.asked: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -59,7 +68,7 @@ class Soak:
             world.issue(
                 {
                     f"{PREFIX}-{number:012d}.csv": csv(
-                        f"{draw.randint(0, 3)}", draw.choice([0, 1, 9_000, 700_000, 2_000_000])
+                        f"{draw.randint(0, 3)}", draw.choice([0, 1, 9_000, 700_000, 1_100_000, 2_000_000])
                     )
                     for number in range(count)
                 }
@@ -67,10 +76,10 @@ class Soak:
         for _ in range(draw.randint(0, 4)):
             world.whole.add(crc32c(STRANGER))
             world.stack.faults.add(**draw.choice(FAULTS), skip=draw.randint(0, 3), times=draw.randint(1, 3))
-        first = world.pool.submit(self._call)
+        first = world.pool.submit(self._call, draw.choice(ASKED))
         if draw.random() < 0.3:
             self.pairs += 1
-            second = world.pool.submit(self._call)
+            second = world.pool.submit(self._call, draw.choice(ASKED))
             second.result()
         elif draw.random() < 0.2:
             self.kills += 1
@@ -83,10 +92,11 @@ class Soak:
         world.stack.faults.clear()
         self._settle()
 
-    def _call(self) -> int:
+    def _call(self, body: Mapping[str, object]) -> int:
         with suppress(requests.RequestException):
-            answer = self.world.call()
+            answer = self.world.call(body)
             self.calls += 1
+            self.asked["a day" if body is DAY else "a span"] += 1
             self.answers[str(answer.json().get("type", "200"))] += 1
             return answer.status
         self.answers["killed"] += 1
@@ -95,16 +105,19 @@ class Soak:
     def _settle(self) -> None:
         world = self.world
         for _ in range(5):
-            if self._call() == 200:
+            if self._call(EVERY_PERIOD) == 200:
                 break
         else:
             self._note("five calls without a fault did not end with 200")
         try:
             world.check_right()
+            for day in ("2022-03-31", "2022-04-02"):
+                assert world.objects(FOLDER.replace("2022-04-01", day)) == world.source(f"granular-{day}"), day
         except AssertionError as error:
             self._note(f"the bucket differs: {error}"[:500])
-        self.compared += len(world.objects())
-        self.bytes += sum(map(len, world.objects(FOLDER).values()))
+        everything = world.objects("granular/")
+        self.compared += len(everything)
+        self.bytes += sum(map(len, everything.values()))
         for violation in world.violations:
             self._note(violation)
         world.violations.clear()
@@ -119,6 +132,7 @@ class Soak:
         rows = [
             ("runs", self.runs),
             ("calls", self.calls),
+            *((f"asked for {what}", count) for what, count in sorted(self.asked.items())),
             ("two runs at once", self.pairs),
             ("killed", self.kills),
             *((f"answer {kind}", count) for kind, count in sorted(self.answers.items())),

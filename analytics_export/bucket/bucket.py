@@ -15,7 +15,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from analytics_export.bucket.csv_header import LONGEST_HEADER_BYTES, HeaderSniffer
+from analytics_export.bucket.csv_header import LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer
 from analytics_export.bucket.layout import Layout
 from analytics_export.bucket.manifest import Manifest, StoredObject, Summary, from_metadata, to_metadata
 from analytics_export.bucket.upload import Upload, UploadRefused
@@ -140,8 +140,8 @@ class Bucket:
 
         self._call(delete, "storage.objects.delete")
 
-    def columns(self, stored: StoredObject) -> tuple[str, ...] | None:
-        """Return the first line of an object, as `HeaderSniffer.columns` does."""
+    def csv_format(self, stored: StoredObject) -> CsvFormat | None:
+        """Return how an object is written, as `HeaderSniffer.csv_format` does."""
         sniffer, start = HeaderSniffer(), 0
         while start < min(stored.size, LONGEST_HEADER_BYTES) and not sniffer.is_done:
             blob = self._bucket.blob(stored.name, generation=int(stored.generation))
@@ -152,7 +152,7 @@ class Bucket:
                 break
             sniffer.feed(start, block)
             start += BLOCK_BYTES
-        return sniffer.columns()
+        return sniffer.csv_format()
 
     def _range(self, blob: Blob, start: int, end: int) -> bytes | None:
         """Return the bytes from `start` to before `end` as stored; None where there is no such object."""

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 
 import google_crc32c
 
+from analytics_export.bucket.csv_header import CsvFormat
+from analytics_export.bucket.header_rules import Columns, why_unusable
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 
 
@@ -42,7 +44,8 @@ class Manifest:
     export: Export
     analytics_id: str
     completed_at: datetime
-    columns: tuple[str, ...]
+    csv_format: CsvFormat
+    """Of the first file that holds any text; the defaults where none does."""
     objects: tuple[StoredObject, ...]
 
     @property
@@ -59,7 +62,7 @@ class Manifest:
             self.completed_at,
             len(self.objects),
             self.size_bytes,
-            columns_digest(self.columns),
+            columns_digest(self.csv_format.columns),
         )
 
     def to_json(self) -> str:
@@ -74,7 +77,11 @@ class Manifest:
             "analytics_id": self.analytics_id,
             "completed_at": _time(self.completed_at),
             "bytes": self.size_bytes,
-            "columns": self.columns,
+            "columns": self.csv_format.columns,
+            "field_delimiter": self.csv_format.field_delimiter,
+            "encoding": self.csv_format.encoding,
+            "byte_order_mark": self.csv_format.byte_order_mark,
+            "compression": self.csv_format.compression,
             "objects": [asdict(stored) for stored in self.objects],
         }
         return json.dumps(value, ensure_ascii=False) + "\n"
@@ -93,7 +100,7 @@ class Manifest:
                 export=Export(Aggregation(value["aggregation"]), period),
                 analytics_id=_text(value["analytics_id"]),
                 completed_at=_moment(value["completed_at"]),
-                columns=tuple(map(_text, value["columns"])),
+                csv_format=_csv_format(value),
                 objects=tuple(_stored_object(each) for each in value["objects"]),
             )
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -141,7 +148,7 @@ def from_metadata(export: Export, metadata: Mapping[str, str], *, crc32c: str) -
         return None
 
 
-def columns_digest(columns: tuple[str, ...]) -> str:
+def columns_digest(columns: Columns) -> str:
     """Return a short text that is equal for equal columns; empty without any."""
     return _digest(columns) if columns else ""
 
@@ -159,6 +166,22 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(text)
     return moment
+
+
+def _csv_format(value: Mapping[str, object]) -> CsvFormat:
+    """Return what the manifest says; version 1.0.0 wrote only columns, whatever stood in the first line."""
+    columns = value["columns"]
+    if not isinstance(columns, list):
+        raise TypeError
+    usual = CsvFormat()
+    found = CsvFormat(
+        columns=tuple(map(_text, columns)),
+        field_delimiter=_text(value.get("field_delimiter", usual.field_delimiter)),
+        encoding=_text(value.get("encoding", usual.encoding)),
+        byte_order_mark=value.get("byte_order_mark", usual.byte_order_mark) is True,
+        compression=_text(value.get("compression", usual.compression)),
+    )
+    return replace(found, columns=()) if why_unusable(found.columns) else found
 
 
 def _stored_object(value: Mapping[str, object]) -> StoredObject:

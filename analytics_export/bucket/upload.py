@@ -87,7 +87,8 @@ class Upload:
             ) as response:
                 return self._outcome_of(response)
         except NETWORK_ERRORS as exc:
-            raise UploadInterrupted(f"{self._name}: the upload broke off ({type(exc).__name__}).") from exc
+            reason = type(exc).__name__
+            raise UploadInterrupted(f"{self._name}: the upload to Cloud Storage broke off ({reason}).") from exc
 
     def _outcome_of(self, response: requests.Response) -> StoredObject | int:
         match response.status_code:

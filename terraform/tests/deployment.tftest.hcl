@@ -146,6 +146,75 @@ run "defaults" {
     condition     = length(google_bigquery_table.exports) + length(google_bigquery_table.files) + length(google_bigquery_table.missing_periods) == 0
     error_message = "No table before there is a file to read: BigQuery would refuse it."
   }
+  assert {
+    condition = (
+      google_cloud_tasks_queue.backfill[0].http_target[0].uri_override[0].host == "analytics-export-abc-ey.a.run.app" &&
+      google_cloud_tasks_queue.backfill[0].http_target[0].uri_override[0].scheme == "HTTPS" &&
+      google_cloud_tasks_queue.backfill[0].http_target[0].uri_override[0].uri_override_enforce_mode == "ALWAYS" &&
+      google_cloud_tasks_queue.backfill[0].http_target[0].oidc_token[0].audience == "https://analytics-export-abc-ey.a.run.app" &&
+      google_cloud_tasks_queue.backfill[0].http_target[0].oidc_token[0].service_account_email == "invoke@example.com"
+    )
+    error_message = "Whatever a task says, the queue calls the function and nothing else, with a token for that very address."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.export.service_config[0].environment_variables["TASKS_QUEUE"] == "projects/${google_cloud_tasks_queue.backfill[0].project}/locations/${google_cloud_tasks_queue.backfill[0].location}/queues/${google_cloud_tasks_queue.backfill[0].name}"
+    error_message = "The function fills the queue that is made."
+  }
+  assert {
+    condition     = google_cloud_tasks_queue.backfill[0].rate_limits[0].max_concurrent_dispatches == google_cloudfunctions2_function.export.service_config[0].max_instance_count - 1
+    error_message = "One instance stays free for Cloud Scheduler: a request without an instance slows the queue down."
+  }
+  assert {
+    condition     = google_cloud_tasks_queue.backfill[0].retry_config[0].max_attempts == 8 && google_cloud_tasks_queue.backfill[0].retry_config[0].max_retry_duration == "0s" && google_cloud_tasks_queue.backfill[0].stackdriver_logging_config[0].sampling_ratio == 1
+    error_message = "A task is tried eight times, however long that takes, and every try is logged."
+  }
+  assert {
+    condition = (
+      google_cloud_tasks_queue_iam_member.run[0].name == google_cloud_tasks_queue.backfill[0].name &&
+      google_cloud_tasks_queue_iam_member.run[0].role == "roles/cloudtasks.enqueuer" &&
+      google_cloud_tasks_queue_iam_member.run[0].member == "serviceAccount:run@example.com"
+    )
+    error_message = "The function's account may put tasks into that queue, and no more."
+  }
+}
+
+run "no_queue" {
+  command = plan
+
+  variables {
+    queue = { enabled = false }
+  }
+
+  assert {
+    condition     = length(google_cloud_tasks_queue.backfill) + length(google_cloud_tasks_queue_iam_member.run) + length(google_service_account_iam_member.cloud_tasks_acts_as_invoke) + length(google_monitoring_alert_policy.backfill_stuck) + length(google_project_service.cloud_tasks) == 0
+    error_message = "Switched off, nothing of the queue is left."
+  }
+  assert {
+    condition     = !contains(keys(google_cloudfunctions2_function.export.service_config[0].environment_variables), "TASKS_QUEUE")
+    error_message = "The function knows no queue then."
+  }
+  assert {
+    condition     = output.watch_backfill_command == null && output.pause_backfill_command == null && output.resume_backfill_command == null && output.purge_backfill_command == null
+    error_message = "There is no command for a queue that is not there."
+  }
+}
+
+run "one_instance" {
+  command = plan
+
+  variables {
+    function = { max_instances = 1 }
+    queue    = { name = "analytics-export-2", region = "europe-west1" }
+  }
+
+  assert {
+    condition     = google_cloud_tasks_queue.backfill[0].rate_limits[0].max_concurrent_dispatches == 1
+    error_message = "The queue always calls at least one at a time: 0 would mean the default, 1000."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.export.service_config[0].environment_variables["TASKS_QUEUE"] == "projects/my-project/locations/europe-west1/queues/analytics-export-2"
+    error_message = "The queue may have another name, and lie in another region than the function."
+  }
 }
 
 run "everything" {

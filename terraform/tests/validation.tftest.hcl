@@ -249,6 +249,30 @@ run "a_project_number" {
   expect_failures = [var.project_id]
 }
 
+run "a_queue_with_an_underscore" {
+  command = plan
+  variables {
+    queue = { name = "analytics_export" }
+  }
+  expect_failures = [var.queue]
+}
+
+run "a_queue_without_letters" {
+  command = plan
+  variables {
+    queue = { name = "" }
+  }
+  expect_failures = [var.queue]
+}
+
+run "a_queue_in_a_multi_region" {
+  command = plan
+  variables {
+    queue = { region = "EU" }
+  }
+  expect_failures = [var.queue]
+}
+
 run "a_zone_for_a_region" {
   command = plan
   variables {

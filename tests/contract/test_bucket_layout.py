@@ -269,6 +269,10 @@ def test_the_manifest_has_exactly_this_shape_on_one_line(
         "analytics_id": ANALYTICS_ID,
         "bytes": 12,
         "columns": ["a", "b"],
+        "field_delimiter": ",",
+        "encoding": "UTF-8",
+        "byte_order_mark": False,
+        "compression": "NONE",
         "objects": [
             {
                 "name": FOLDER + name,
@@ -314,13 +318,13 @@ def test_there_is_no_manifest_while_a_file_is_missing(
         pytest.param({"1": b"a,b\n", "2": b"a,b"}, ["a", "b"], False, id="header only, with and without line end"),
         pytest.param({"1": b"", "2": b"a,b\n1,2\n"}, ["a", "b"], False, id="the first file is empty"),
         pytest.param({"1": b"", "2": b""}, [], False, id="all files are empty"),
-        pytest.param({"1": b'\xef\xbb\xbf"a ""x""","b\nc"\r\n1,2\r\n'}, ['a "x"', "b\nc"], False, id="CSV with quotes"),
+        pytest.param({"1": b'\xef\xbb\xbf"a ""x""","b,c"\r\n1,2\r\n'}, ['a "x"', "b,c"], False, id="CSV with quotes"),
         pytest.param({"1": b"a,b\n1,2\n", "2": b"a,b,c\n1,2,3\n"}, ["a", "b"], True, id="one more in the second"),
         pytest.param({"1": b"a,b\n1,2\n", "2": b"b,a\n1,2\n"}, ["a", "b"], True, id="in another order"),
-        pytest.param({"2": b"a\n", "1": b"b\n"}, ["a"], True, id="the first in the listing counts"),
+        pytest.param({"2": b"a,c\n", "1": b"b,c\n"}, ["a", "c"], True, id="the first in the listing counts"),
         pytest.param(
-            {"1": ",".join(f"c{n}" for n in range(100_000)).encode() + b"\n1\n"},
-            [f"c{n}" for n in range(100_000)],
+            {"1": ",".join(f"c{n}" for n in range(10_000)).encode() + b"\n1\n"},
+            [f"c{n}" for n in range(10_000)],
             False,
             id="a long header",
         ),
@@ -405,11 +409,173 @@ def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
     stack: Stack, function: WatchedFunction, bucket: Bucket
 ) -> None:
     header = io.StringIO()
-    csv.writer(header).writerow([f"column {number}, quoted" for number in range(20_000)])
+    csv.writer(header).writerow([f"column {number}, quoted" for number in range(8_000)])
     data = header.getvalue().encode()
     stack.exports.put(PREFIX, {file(0): data})
     only(function.post(DAY))
     bucket.delete(MANIFEST)
     export = only(function.post(DAY))
     assert (export["status"], export["bytes_copied"]) == ("copied", 0)
-    assert len(bucket.manifest(PERIOD)["columns"]) == 20_000
+    assert len(bucket.manifest(PERIOD)["columns"]) == 8_000
+
+
+def test_columns_are_the_first_files_also_where_it_was_there_already(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
+    only(function.post(DAY))
+    stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n", file(1): b"a;b;c\n1;2;3\n"})
+    only(function.post(DAY))
+    manifest = bucket.manifest(PERIOD)
+    assert (manifest["columns"], manifest["field_delimiter"]) == (["a", "b"], ",")
+
+
+LINES = "day;größe\n2022-04-01;1\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "written"),
+    [
+        pytest.param("day,größe\n".encode(), (",", "UTF-8", False, "NONE"), id="UTF-8"),
+        pytest.param(LINES.encode(), (";", "UTF-8", False, "NONE"), id="semicolons"),
+        pytest.param(LINES.replace(";", "\t").encode(), ("\t", "UTF-8", False, "NONE"), id="tabs"),
+        pytest.param(LINES.replace(";", "|").encode(), ("|", "UTF-8", False, "NONE"), id="bars"),
+        pytest.param(LINES.encode("utf-8-sig"), (";", "UTF-8", True, "NONE"), id="a byte order mark"),
+        pytest.param(LINES.encode("latin-1"), (";", "ISO-8859-1", False, "NONE"), id="Latin 1"),
+        pytest.param(LINES.encode("utf-16-le"), (";", "UTF-16LE", False, "NONE"), id="UTF-16, little end first"),
+        pytest.param(
+            ("\ufeff" + LINES).encode("utf-16-be"), (";", "UTF-16BE", True, "NONE"), id="UTF-16, with its mark"
+        ),
+        pytest.param(
+            ("\ufeff" + LINES).encode("utf-32-le"), (";", "UTF-32LE", True, "NONE"), id="UTF-32, with its mark"
+        ),
+        pytest.param(LINES.encode("utf-32-be"), (";", "UTF-32BE", False, "NONE"), id="UTF-32, big end first"),
+        pytest.param(gzip.compress(LINES.encode("latin-1")), (";", "ISO-8859-1", False, "GZIP"), id="packed"),
+    ],
+)
+def test_the_manifest_says_how_the_first_file_with_text_is_written(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, data: bytes, written: tuple[str, str, bool, str]
+) -> None:
+    stack.exports.put(PREFIX, {file(0): b"", file(1): data, file(2): b"day,total\n"})
+    only(function.post(DAY))
+    manifest = bucket.manifest(PERIOD)
+    names = ("field_delimiter", "encoding", "byte_order_mark", "compression")
+    assert tuple(manifest[name] for name in names) == written
+    assert manifest["columns"] == ["day", "größe"]
+    assert bucket.read(FOLDER + file(1)) == data
+
+
+# First lines that are no header: nothing of them goes where only names belong
+
+SECRET = "Konrad"
+"""Stands for what a row may hold."""
+ROWS = f"2022-04-01,{SECRET},1\n" * 200
+HEADERLESS = {
+    "a quote that is never closed": ('day,"name,total\n' + ROWS, "broken_quotes"),
+    "no header": (ROWS, "value_as_name"),
+    "no header, and quotes": (f'"2022-04-01","{SECRET}","1"\n', "value_as_name"),
+    "a line for Excel": ("sep=,\nday,name,total\n" + ROWS, "sep_line"),
+    "a row with an empty value": (f"{SECRET},,x\n", "empty_name"),
+    "a row with equal values": (f"{SECRET},x,{SECRET}\n", "doubled_name"),
+    "a row with a long value": (f"{SECRET},{'x' * 301}\n", "name_too_long"),
+    "rows on one line": (f"{SECRET}," * 100_000, "line_too_long"),
+    "a row of words": (f"{SECRET},DE,Linux\nsomeone,DE,Windows\n", "repeated_below"),
+    "a line break in a value": (f'"{SECRET}\nx",y\n', "not_text"),
+}
+
+
+@pytest.mark.parametrize(("text", "rule"), HEADERLESS.values(), ids=HEADERLESS)
+def test_a_first_line_that_is_no_header_is_told_once_by_its_rule_and_kept_nowhere(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, text: str, rule: str
+) -> None:
+    """Neither in the manifest, nor in a log line of this day or the next."""
+    for day, data in (
+        ("2022-03-31", b"day,name,total\n"),
+        ("2022-04-01", text.encode()),
+        ("2022-04-02", b"day,name\n"),
+    ):
+        stack.exports.put(f"granular-{day}", {f"granular-{day}.csv": data})
+        only(function.post(DAY | {"date": day}))
+    only(function.post(DAY))
+    said = function.new_output()
+    unusable = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
+    told = [(line["severity"], line["start_date"], line["object"], line["rule"], line["objects"]) for line in unusable]
+    assert told == [("WARNING", "2022-04-01", FOLDER + "granular-2022-04-01.csv", rule, 1)]
+    assert SECRET not in said
+    assert "columns_changed" not in said
+    assert bucket.manifest(PERIOD)["columns"] == []
+    assert SECRET not in bucket.read(MANIFEST).decode()
+    assert bucket.read(FOLDER + "granular-2022-04-01.csv") == text.encode()
+
+
+@pytest.mark.parametrize("row", [f"2022-04-01,{SECRET},1", f"{SECRET},DE,Linux"], ids=["a row", "a row of words"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, row: str, place: int
+) -> None:
+    files = {file(number): b"day,name,total\n" for number in range(3)} | {file(place): f"{row}\n".encode()}
+    stack.exports.put(PREFIX, files)
+    assert only(function.post(DAY))["columns_changed"] is False
+    said = function.new_output()
+    [unusable] = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
+    assert unusable["object"] == FOLDER + file(place)
+    assert unusable["rule"] == ("unlike_other_files" if "Linux" in row else "value_as_name")
+    assert SECRET not in said
+    assert bucket.manifest(PERIOD)["columns"] == ([] if place == 0 else ["day", "name", "total"])
+
+
+def test_several_files_without_a_header_are_told_in_one_line(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, {file(number): f"2022-04-01,{number}\n".encode() for number in range(3)})
+    only(function.post(DAY))
+    told = [line for line in new_lines(function) if line["message"] == "header_unusable"]
+    assert [(line["object"], line["rule"], line["objects"]) for line in told] == [
+        (FOLDER + file(0), "value_as_name", 3)
+    ]
+
+
+@pytest.mark.ours_only
+def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: WatchedFunction) -> None:
+    """How they are written is seen while they pass by."""
+    stack.exports.put(PREFIX, {file(0): b"", file(1): b"day,total\n" * 100_000, file(2): b"day,total\n"})
+    only(function.post(DAY))
+    assert [each.name for each in stack.storage.requests.of("object.read") if each.name.endswith(".csv")] == []
+
+
+def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+    stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name,total\n"})
+    only(function.post(DAY | {"date": "2022-03-31"}))
+    stack.exports.put(PREFIX, {file(0): f"{SECRET},DE,Linux\n".encode(), file(1): b"day,name,total,os\n"})
+    assert only(function.post(DAY))["columns_changed"] is False
+    said = function.new_output()
+    assert '"rule": "unlike_other_files", "objects": 2' in said
+    assert "columns_changed" not in said
+    assert SECRET not in said
+    assert bucket.manifest(PERIOD)["columns"] == []
+
+
+def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, function: WatchedFunction) -> None:
+    stack.exports.put(PREFIX, {file(0): b"2022-04-01,1\n", file(1): b"day,total\n", file(2): b"day,total,os\n"})
+    assert only(function.post(DAY))["columns_changed"] is True
+    [changed] = [line for line in new_lines(function) if line["message"] == "columns_changed"]
+    assert (changed["columns_added"], changed["columns_removed"]) == (["os"], [])
+
+
+@pytest.mark.parametrize(
+    "columns", [["day", f"name\n{ROWS}"], ["2022-03-31", SECRET, "1"]], ids=["rows in a name", "a row"]
+)
+def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_told(
+    stack: Stack, function: WatchedFunction, bucket: Bucket, columns: list[str]
+) -> None:
+    stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name\n"})
+    only(function.post(DAY | {"date": "2022-03-31"}))
+    name = "manifests/granular/daily/start_date=2022-03-31.json"
+    old = json.loads(bucket.read(name)) | {"columns": columns}
+    for field in ("field_delimiter", "encoding", "byte_order_mark", "compression"):
+        del old[field]
+    bucket.put(name, json.dumps(old).encode())
+    stack.exports.put(PREFIX, {file(0): b"day,name,total\n"})
+    assert only(function.post(DAY))["columns_changed"] is False
+    assert only(function.post(DAY | {"date": "2022-03-31"}))["status"] == "unchanged"
+    said = function.new_output()
+    assert SECRET not in said
+    assert "columns_changed" not in said

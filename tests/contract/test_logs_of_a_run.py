@@ -33,7 +33,7 @@ def busy_run(stack: Stack, function: WatchedFunction, headers: dict[str, str] | 
     """A run with a bit of everything: copied, removed, resumed, not available, failed, refused, wrong."""
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n", "gone.csv": b"a,b\n"})
     function.post(DAY)
-    stack.exports.put(PREFIX, {file(0): b"a,b,c\n1,2,3\n" * 100_000, file(1): b"a,b\n"})
+    stack.exports.put(PREFIX, {file(0): b"a,b,c\n1,2,3\n" * 100_000, file(1): b"a,b\n", file(2): b"1\n"})
     stack.exports.remove("granular-2022-04-02")
     stack.exports.links["granular-2022-04-03"] = ["https://elsewhere.example.org/a.csv?X-Goog-Signature=abc"]
     stack.faults.add("link.get", Kind.RESET, name=file(0), after_bytes=300_000)
@@ -57,7 +57,7 @@ def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack
             assert re.fullmatch(r"[a-z0-9_]+|logging\.googleapis\.com/trace", name)
             assert isinstance(value, str | int | float) or name in {"columns_added", "columns_removed", "stack"}
     assert {
-        "object_copied", "object_removed", "columns_changed", "integrity_mismatch", "export_complete",
+        "object_copied", "object_removed", "columns_changed", "header_unusable", "integrity_mismatch", "export_complete",
         "export_not_available", "export_failed", "request_refused",
     } <= {str(line["message"]) for line in said}  # fmt: skip
 

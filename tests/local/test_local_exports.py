@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 from datetime import UTC, datetime
 
 import google_crc32c
@@ -17,7 +18,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 
 from local.export_service import ReportPeriod, V1Form
 from local.faults import Kind
-from local.reports import EVENT_TYPES, report
+from local.reports import BLOCK_ROWS, report
 from local.stack import ANALYTICS_ID, API_KEY, SECRET, Stack
 
 DAY = "granular-2022-04-01"
@@ -177,15 +178,73 @@ def test_a_report_reaches_the_size_asked_for() -> None:
     assert 5_000_000 <= size < 8_000_000
 
 
-def test_reports_hold_the_documented_values() -> None:
-    interaction = list(
-        csv.DictReader(io.StringIO(b"".join(report("interaction", "interaction-2022-04-01", 0, rows=3000)).decode()))
+SPANS = {"daily": "2022-04-01", "weekly": "2022-04-04-2022-04-10", "monthly": "2022-04-01-2022-04-30"}
+
+
+def rows_of(aggregation: str, frequency: str = "daily", shard: int = 0, rows: int = BLOCK_ROWS) -> list[dict[str, str]]:
+    blocks = report(aggregation, f"{aggregation}-{SPANS[frequency]}", shard, rows=rows)
+    return list(csv.DictReader(io.StringIO(b"".join(blocks).decode())))
+
+
+def test_reports_have_the_columns_that_are_likely() -> None:
+    assert ",".join(rows_of("granular", rows=1)[0]) == "day,settings_id,dps_id,consent,action,total,country,os,browser"
+    assert ",".join(rows_of("interaction", rows=1)[0]) == (
+        "day,event_type,settings_id,host,country,browser,device_type,os,number"
     )
-    granular = list(csv.DictReader(io.StringIO(b"".join(report("granular", DAY, 0, rows=3000)).decode())))
-    assert {row["event_type"] for row in interaction} == set(EVENT_TYPES)
-    assert {row["action"] for row in granular} == {str(action) for action in range(9)}
+
+
+def test_reports_hold_the_documented_codes_and_few_unknown_ones() -> None:
+    granular, interaction = rows_of("granular"), rows_of("interaction")
+    actions, events = Counter(row["action"] for row in granular), Counter(row["event_type"] for row in interaction)
     assert {row["consent"] for row in granular} == {"0", "1"}
-    assert not {"start_date"} & {*interaction[0], *granular[0]}
+    assert set(actions) == {str(action) for action in range(10)}
+    assert set(events) == {str(event) for event in range(19)}
+    assert actions["9"] < BLOCK_ROWS / 100
+    assert events["18"] < BLOCK_ROWS / 100
+    assert {row["consent"] for row in granular if row["action"] == "0"} == {"1"}
+    assert {row["consent"] for row in granular if row["action"] == "1"} == {"0"}
+
+
+@pytest.mark.parametrize("aggregation", ["granular", "interaction"])
+def test_a_report_has_several_of_everything_bots_and_countries_that_are_empty(aggregation: str) -> None:
+    rows = rows_of(aggregation)
+    names = {"settings_id", "country", "os", "browser"} | (
+        {"dps_id"} if aggregation == "granular" else {"host", "device_type"}
+    )
+    assert all(len({row[name] for row in rows}) > 2 for name in names)
+    bots = [row for row in rows if row["browser"] == "bot"]
+    assert 0 < len(bots) < len(rows) / 10
+    assert {row.get("action", "4") for row in bots} == {"4"}
+    assert 0 < sum(row["country"] == "" for row in rows) < len(rows) / 5
+    assert all(row[name] for row in rows for name in names - {"country"})
+
+
+@pytest.mark.parametrize(("aggregation", "count"), [("granular", "total"), ("interaction", "number")])
+def test_a_row_is_a_count_of_one_combination(aggregation: str, count: str) -> None:
+    rows = rows_of(aggregation)
+    combinations = {tuple(value for name, value in row.items() if name != count) for row in rows}
+    assert len(combinations) == len(rows) == BLOCK_ROWS
+    assert min(int(row[count]) for row in rows) == 1
+    assert len({row[count] for row in rows}) > 10
+
+
+@pytest.mark.parametrize(("aggregation", "count"), [("granular", "total"), ("interaction", "number")])
+def test_longer_periods_have_one_day_and_larger_counts(aggregation: str, count: str) -> None:
+    sums = []
+    for frequency, span in SPANS.items():
+        rows = rows_of(aggregation, frequency, rows=2000)
+        assert {row["day"] for row in rows} == {span[:10]}
+        sums.append(sum(int(row[count]) for row in rows))
+    assert sums[0] * 4 < sums[1]
+    assert sums[1] * 3 < sums[2]
+
+
+@pytest.mark.parametrize("aggregation", ["granular", "interaction"])
+def test_a_report_is_the_same_every_time_and_another_for_each_shard_and_period(aggregation: str) -> None:
+    one = rows_of(aggregation, rows=100)
+    assert one == rows_of(aggregation, rows=100)
+    assert one != rows_of(aggregation, shard=1, rows=100)
+    assert one != rows_of(aggregation, "weekly", rows=100)
 
 
 # Secret Manager

@@ -4,26 +4,51 @@ import json
 import os
 import signal
 import time
+from typing import Any
 
 import pytest
 
 from local.function import FunctionProcess
-from tests.situations.world import FOLDER, MANIFEST, World, export_of, exports_of, shards, slug, wait_for
+from tests.situations.world import (
+    DAY,
+    FOLDER,
+    MANIFEST,
+    MB,
+    PREFIX,
+    SPAN,
+    World,
+    export_of,
+    exports_of,
+    shards,
+    slug,
+    wait_for,
+)
 
 pytestmark = pytest.mark.ours_only
 
-STAGES = {
+STAGES: dict[str, dict[str, Any]] = {
     "before it has looked for manifests": {"where": "object.list", "name": "manifests/"},
     "before it has seen the bucket": {"where": "object.list", "name": FOLDER},
-    "before it has asked for the listing": {"where": "export.list"},
-    "before it has opened a link": {"where": "link.get", "name": "000000000001"},
-    "in the middle of reading a file": {"where": "link.get", "name": "000000000001", "after_bytes": 1_000_000},
-    "before it has begun an upload": {"where": "upload.start", "name": "000000000001"},
-    "in the middle of an upload": {"where": "upload.put", "name": "000000000001", "after_bytes": 1_000_000},
-    "just before an upload becomes visible": {"where": "upload.finish", "name": "000000000001"},
+    "before it has asked for the listing": {"where": "export.list", "name": "2022-04-01"},
+    "before it has opened a link": {"where": "link.get", "name": f"{PREFIX}-000000000001"},
+    "in the middle of reading a file": {
+        "where": "link.get",
+        "name": f"{PREFIX}-000000000001",
+        "after_bytes": 1_000_000,
+    },
+    "before it has begun an upload": {"where": "upload.start", "name": f"{PREFIX}-000000000001"},
+    "in the middle of an upload": {"where": "upload.put", "name": f"{PREFIX}-000000000001", "after_bytes": 1_000_000},
+    "just before an upload becomes visible": {"where": "upload.finish", "name": f"{PREFIX}-000000000001"},
     "before it has checked the bucket again": {"where": "object.list", "name": FOLDER, "skip": 1},
     "before it has written the manifest": {"where": "object.insert", "name": MANIFEST},
 }
+MEETINGS = {
+    "two of the day": (DAY, DAY),
+    "two spans": (SPAN, SPAN),
+    "a span and then the day": (SPAN, DAY),
+    "the day and then a span": (DAY, SPAN),
+}
+"""What the first and the second of two runs are asked for."""
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +57,48 @@ def other(_shared: World) -> FunctionProcess:
     return _shared.start()
 
 
+@pytest.mark.parametrize("size", [3 * MB, 60_000], ids=["long files", "short files"])
+@pytest.mark.parametrize("meeting", MEETINGS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_two_runs_of_equal_content_meet(stage: str, world: World, other: FunctionProcess) -> None:
+def test_two_runs_of_equal_content_meet(
+    stage: str, meeting: str, size: int, world: World, other: FunctionProcess
+) -> None:
     """One run stands at a stage while another goes through from start to end; then the first goes on."""
-    world.issue(shards())
-    hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
-    first = world.call_in_background()
+    world.issue(shards(size=size))
+    hold = world.stack.faults.add(kind="hold", **STAGES[stage] | in_one_request(stage, size))
+    asked_first, asked_second = MEETINGS[meeting]
+    first = world.call_in_background(body=asked_first)
     hold.wait_until_reached()
-    second = world.call_in_background(other)
+    second = world.call_in_background(other, asked_second)
     wait_for(lambda: second.done() or len(world.objects()) >= 2, timeout_s=10)
     hold.release()
     assert (first.result().status, second.result().status) == (200, 200)
     world.check_right()
 
 
+def in_one_request(stage: str, size: int) -> dict[str, Any]:
+    """What a stage is for files that are written in one request."""
+    if size >= MB or ("after_bytes" not in STAGES[stage] and "upload" not in stage):
+        return {}
+    if "reading" in stage:
+        return {"after_bytes": 20_000}
+    return {"where": "object.insert", "name": FOLDER + ".*000000000001", "after_bytes": None}
+
+
+@pytest.mark.parametrize("asked", [DAY, SPAN | {"refresh": True}], ids=["a day", "a span"])
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("change", ["other bytes", "fewer files", "more files"])
 def test_a_new_issue_is_copied_by_another_run_meanwhile(
-    stage: str, change: str, world: World, other: FunctionProcess
+    stage: str, change: str, asked: dict[str, object], world: World, other: FunctionProcess
 ) -> None:
     """The first run began with the old issue; both end, and the bucket is the new one, whole."""
     world.manifests_may_lag = True
     world.issue(shards(3, mark="old"))
-    hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
-    first = world.call_in_background()
+    hold = world.stack.faults.add(kind="hold", **STAGES[stage])
+    first = world.call_in_background(body=asked)
     hold.wait_until_reached()
     world.issue(shards({"other bytes": 3, "fewer files": 2, "more files": 5}[change], mark="new"))
-    second = world.call(function=other) if "upload" not in stage else world.call_in_background(other).result()
+    second = world.call_in_background(other, asked).result()
     hold.release()
     assert [answer.json().get("detail") for answer in (first.result(), second)] == [None, None]
     world.check_right()
@@ -109,13 +149,14 @@ def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
         foe.stop()
 
 
+@pytest.mark.parametrize("asked", [DAY, SPAN], ids=["a day", "a span"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_killed_run_is_finished_by_the_next(stage: str, world: World) -> None:
+def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, object], world: World) -> None:
     """SIGKILL: the next run ends right and does not copy again what was done."""
     world.issue(shards())
     victim = world.start()
-    hold = world.stack.faults.add(kind="hold", **STAGES[stage])  # type: ignore[arg-type]
-    running = world.pool.submit(_ignoring_errors, world, victim)
+    hold = world.stack.faults.add(kind="hold", **STAGES[stage])
+    running = world.pool.submit(_ignoring_errors, world, victim, asked)
     hold.wait_until_reached()
     wait_for(lambda: _is_settled(world))
     victim.kill()
@@ -124,7 +165,7 @@ def test_a_killed_run_is_finished_by_the_next(stage: str, world: World) -> None:
     wait_for(lambda: _is_settled(world))  # what has arrived may still become visible
     done = set(world.objects())
     world.forget_requests()
-    assert world.call().status == 200
+    assert world.call(asked).status == 200
     world.check_right()
     again = {request.name.removeprefix(FOLDER) for request in world.stack.storage.requests.of("upload.put")}
     assert again == set(shards()) - done
@@ -144,9 +185,9 @@ def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
     assert export_of(world.call())["status"] == "unchanged"
 
 
-def _ignoring_errors(world: World, victim: FunctionProcess) -> None:
+def _ignoring_errors(world: World, victim: FunctionProcess, asked: dict[str, object]) -> None:
     try:
-        world.call(function=victim)
+        world.call(asked, victim)
     except OSError:
         return
 

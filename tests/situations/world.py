@@ -18,6 +18,8 @@ from local.objects import Change
 from local.stack import API_KEY, BUCKET, Stack
 
 DAY = {"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"}
+SPAN = {"aggregation": "granular", "frequency": "daily", "from": "2022-03-31", "to": "2022-04-02"}
+"""That day with the one before and the one after it."""
 PREFIX = "granular-2022-04-01"
 FOLDER = "granular/daily/start_date=2022-04-01/"
 MANIFEST = "manifests/granular/daily/start_date=2022-04-01.json"
@@ -66,8 +68,8 @@ class World:
         assert not any(secret in answer.text for secret in SECRETS_OF_A_RUN)
         return answer
 
-    def call_in_background(self, function: FunctionProcess | None = None) -> Future[Answer]:
-        return self.pool.submit(self.call, None, function)
+    def call_in_background(self, function: FunctionProcess | None = None, body: object = None) -> Future[Answer]:
+        return self.pool.submit(self.call, body, function)
 
     def objects(self, folder: str = FOLDER) -> dict[str, bytes]:
         """What the bucket holds there, by file name."""

@@ -13,9 +13,9 @@ MODULES = {
     if path.stem != "__init__"
 }
 PURE = [
-    "errors", "periods", "export_request", "report", "config", "bucket.csv_header", "bucket.layout", "bucket.manifest",
-    "plan", "source.stored_headers", "source.links", "fields", "coverage", "check", "calendar_grid", "answers",
-    "openapi",
+    "errors", "periods", "export_request", "report", "config", "bucket.header_rules", "bucket.csv_header",
+    "bucket.layout", "bucket.manifest", "plan", "source.stored_headers", "source.links",
+    "fields", "coverage", "check", "calendar_grid", "answers", "openapi",
 ]  # fmt: skip
 DOES_IO = {
     "asyncio", "flask", "functions_framework", "glob", "google", "grpc", "http", "os", "pathlib", "requests", "select",
@@ -23,8 +23,9 @@ DOES_IO = {
 }  # fmt: skip
 ORDER = [
     "errors", "periods", "logs", "config", "fields", "export_request", "report", "answers", "retries", "time_limit", "http",
+    "tasks",
     "source.api_key", "source.links", "source.export_service", "source.stored_headers", "source.download",
-    "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload", "bucket.bucket", "bucket.guard",
+    "bucket.header_rules", "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload", "bucket.bucket", "bucket.guard",
     "transfer", "transfer_pool", "services", "plan", "period_sync", "run",
     "coverage", "inventory", "app", "check", "trial", "page", "calendar_grid", "coverage_page", "check_page", "openapi",
 ]  # fmt: skip

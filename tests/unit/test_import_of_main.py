@@ -48,7 +48,10 @@ os.environ = Watched(os.environ)
 sys.addaudithook(lambda event, args: sockets.append(event) if event.startswith("socket.") else None)
 import main
 
-heavy = {"google.api_core", "google.auth", "google.cloud.storage", "requests", "urllib3", "grpc", "flask"}
+heavy = {
+    "google.api_core", "google.auth", "google.cloud.storage", "google.cloud.tasks_v2", "requests", "urllib3", "grpc",
+    "flask",
+}
 print("reads", reads)
 print("sockets", sockets)
 print("heavy", sorted(heavy & set(sys.modules)))
@@ -77,6 +80,7 @@ def test_importing_main_reads_no_environment_opens_no_socket_and_loads_no_client
         ("import socket; socket.socket()", "sockets", "socket.__new__"),
         ("import requests", "heavy", "requests"),
         ("import google.cloud.storage", "heavy", "google.cloud.storage"),
+        ("import google.cloud.tasks_v2", "heavy", "google.cloud.tasks_v2"),
     ],
 )
 def test_this_test_would_see_it(tmp_path: Path, line: str, kind: str, seen: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics_export.bucket.csv_header import DELIMITERS, CsvFormat
+from analytics_export.bucket.header_rules import why_unusable
 from analytics_export.bucket.manifest import Manifest, StoredObject
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 
@@ -14,7 +16,7 @@ MANIFEST = Manifest(
     export=Export(Aggregation.GRANULAR, Period(Frequency.MONTHLY, date(2022, 4, 1), date(2022, 4, 30))),
     analytics_id="some-analytics-id",
     completed_at=datetime(2022, 5, 1, 8, 31, 7, 999, tzinfo=UTC),
-    columns=("event_time", "consent"),
+    csv_format=CsvFormat(("day", "consent"), ";", "ISO-8859-1", byte_order_mark=True, compression="GZIP"),
     objects=(StoredObject("granular/x.csv", 5, "yZRlqg==", "17"), StoredObject("granular/y.csv", 7, "AAAAAA==", "18")),
 )
 
@@ -29,7 +31,11 @@ def test_a_manifest_has_exactly_these_fields() -> None:
         "analytics_id": "some-analytics-id",
         "completed_at": "2022-05-01T08:31:07Z",
         "bytes": 12,
-        "columns": ["event_time", "consent"],
+        "columns": ["day", "consent"],
+        "field_delimiter": ";",
+        "encoding": "ISO-8859-1",
+        "byte_order_mark": True,
+        "compression": "GZIP",
         "objects": [
             {"name": "granular/x.csv", "size": 5, "crc32c": "yZRlqg==", "generation": "17"},
             {"name": "granular/y.csv", "size": 7, "crc32c": "AAAAAA==", "generation": "18"},
@@ -44,7 +50,15 @@ manifests = st.builds(
     export=st.builds(Export, st.sampled_from(Aggregation), periods),
     analytics_id=st.text(),
     completed_at=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0)),  # noqa: DTZ001 - a bound
-    columns=st.lists(st.text()).map(tuple),
+    csv_format=st.builds(
+        CsvFormat,
+        columns=st.lists(st.text()).map(tuple).map(lambda names: () if why_unusable(names) else names),
+        field_delimiter=st.sampled_from(DELIMITERS),
+        encoding=st.sampled_from(["UTF-8", "UTF-16LE"]),
+        byte_order_mark=st.booleans(),
+        compression=st.sampled_from(["NONE", "GZIP"]),
+        unusable=st.none(),
+    ),
     objects=st.lists(stored).map(tuple),
 )
 
@@ -72,8 +86,40 @@ def test_a_manifest_is_one_line_and_reads_back_as_it_was(manifest: Manifest) -> 
         MANIFEST.to_json().replace("2022-04-30", "2022-04-31").encode(),
         MANIFEST.to_json().replace('"size": 5, ', "").encode(),
         MANIFEST.to_json().replace('"size": 5', '"length": 5').encode(),
-        MANIFEST.to_json().replace('["event_time", "consent"]', "null").encode(),
+        MANIFEST.to_json().replace('["day", "consent"]', "null").encode(),
+        MANIFEST.to_json().replace('["day", "consent"]', '"day"').encode(),
+        MANIFEST.to_json().replace('"encoding": "ISO-8859-1"', '"encoding": 1').encode(),
     ],
 )
 def test_anything_else_is_no_manifest(text: bytes) -> None:
     assert Manifest.from_json(text) is None
+
+
+def as_1_0_0_wrote_it(columns: list[str]) -> bytes:
+    value = json.loads(MANIFEST.to_json())
+    for name in ("field_delimiter", "encoding", "byte_order_mark", "compression"):
+        del value[name]
+    return json.dumps(value | {"columns": columns}).encode()
+
+
+def test_a_manifest_of_1_0_0_is_read_as_what_it_took_for_granted() -> None:
+    manifest = Manifest.from_json(as_1_0_0_wrote_it(["day", "consent"]))
+    assert manifest is not None
+    assert manifest.csv_format == CsvFormat(("day", "consent"), ",", "UTF-8", byte_order_mark=False, compression="NONE")
+    assert manifest.objects == MANIFEST.objects
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param(["day", "consent\n2022-04-01,1\n2022-04-02,0"], id="rows in a name"),
+        pytest.param(["2022-04-01", "x", "1"], id="a row"),
+        pytest.param(["sep=", ""], id="an empty name"),
+        pytest.param(["x" * 301], id="a long name"),
+    ],
+)
+def test_what_1_0_0_took_for_names_and_are_none_does_not_come_back(columns: list[str]) -> None:
+    """The manifest counts as ever; only its columns do not."""
+    manifest = Manifest.from_json(as_1_0_0_wrote_it(columns))
+    assert manifest is not None
+    assert (manifest.csv_format, manifest.objects) == (CsvFormat(), MANIFEST.objects)

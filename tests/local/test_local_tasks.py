@@ -1,0 +1,656 @@
+"""The stand-in of Cloud Tasks: strict where the real one is, and it delivers as that does."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import grpc
+import pytest
+from google.api_core import exceptions
+from google.cloud.tasks_v2 import CloudTasksClient
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+from google.cloud.tasks_v2.types import HttpMethod, ListTasksRequest, Queue, Task
+
+from local.cloud_tasks import CloudTasks
+from local.faults import Faults, Kind
+from local.stack import QUEUE, Stack
+from local.task_rules import RetryRules
+from tests.recorder import Recorder, Says
+
+URL = "https://queue.invalid/"
+BODY = json.dumps({"aggregation": "granular"}).encode()
+WAIT_SCALE = 0.001
+"""A minute of backoff is 60 ms here."""
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def tasks(faults: Faults) -> Iterator[CloudTasks]:
+    service = CloudTasks(QUEUE, faults=faults)
+    service.queue.wait_scale = WAIT_SCALE
+    service.start()
+    yield service
+    faults.clear()
+    service.stop()
+
+
+@pytest.fixture
+def client(tasks: CloudTasks) -> Iterator[CloudTasksClient]:
+    with grpc.insecure_channel(tasks.host) as channel:
+        yield CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
+
+
+@pytest.fixture
+def function() -> Iterator[Recorder]:
+    with Recorder() as recorder:
+        yield recorder
+
+
+def a_task(task_id: str | None = None, **fields: Any) -> Task:
+    request = {"url": URL, "body": BODY, "headers": {"Content-Type": "application/json"}} | fields.pop("request", {})
+    name = {"name": f"{QUEUE}/tasks/{task_id}"} if task_id else {}
+    return Task({"http_request": request, **name, **fields})
+
+
+def kept(task_id: str) -> Task:
+    """As the queue gets it from CreateTask."""
+    return a_task(task_id, dispatch_deadline=timedelta(minutes=30), schedule_time=datetime.now(UTC))
+
+
+def create(client: CloudTasksClient, task_id: str | None = None, **fields: Any) -> Task:
+    return client.create_task(parent=QUEUE, task=a_task(task_id, **fields), timeout=5)
+
+
+class TestCreate:
+    def test_answers_with_the_task_but_for_its_body(self, client: CloudTasksClient) -> None:
+        before = datetime.now(UTC).replace(microsecond=0)
+        task = create(client, "a", dispatch_deadline=timedelta(minutes=30))
+        assert task.name == f"{QUEUE}/tasks/a"
+        assert (task.http_request.url, task.http_request.http_method) == (URL, HttpMethod.POST)
+        assert dict(task.http_request.headers) == {
+            "Content-Type": "application/json",
+            "User-Agent": "Google-Cloud-Tasks",
+        }
+        assert task.http_request.body == b""
+        assert task.dispatch_deadline == timedelta(minutes=30)
+        assert task.create_time >= before
+        assert task.schedule_time >= before
+        assert task.view == Task.View.BASIC
+
+    def test_gives_a_task_without_a_name_one_of_its_own(self, client: CloudTasksClient) -> None:
+        one, other = create(client), create(client)
+        assert one.name.startswith(f"{QUEUE}/tasks/")
+        assert one.name != other.name
+        assert one.dispatch_deadline == timedelta(minutes=10)
+
+    def test_refuses_a_name_while_its_task_lives(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+        create(client, "a")
+        with pytest.raises(exceptions.AlreadyExists, match="Requested entity already exists"):
+            create(client, "a")
+        assert len(tasks.queue.tasks()) == 1
+
+    def test_refuses_a_name_for_a_while_after_its_task_has_ended(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        with pytest.raises(exceptions.AlreadyExists, match="existed too recently"):
+            create(client, "a")
+        tasks.queue.name_memory_s = 0
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a", "a"]
+
+    def test_remembers_the_names_of_purged_tasks_too(self, client: CloudTasksClient) -> None:
+        create(client, "a")
+        client.purge_queue(name=QUEUE)
+        with pytest.raises(exceptions.AlreadyExists, match="existed too recently"):
+            create(client, "a")
+
+    @pytest.mark.parametrize(
+        ("task", "text"),
+        [
+            (a_task("not a valid id"), 'Task ID "not a valid id" can contain only letters'),
+            (a_task("x" * 501), "Task ID must between 1 and 500 characters"),
+            (Task(name="a", http_request={"url": URL}), "Task name must be formatted"),
+            (Task(name=f"{QUEUE}-2/tasks/a", http_request={"url": URL}), "must be the same as the queue name"),
+            (Task(), "must have a message type"),
+            (a_task(request={"url": ""}), "HttpRequest.url is required"),
+            (a_task(request={"url": "ftp://example.com/"}), "HttpRequest.url must be a valid URL"),
+            (a_task(request={"url": "https://"}), "HttpRequest.url must be a valid URL"),
+            (a_task(request={"url": "https://example.com/" + "x" * 2083}), "HttpRequest.url must be a valid URL"),
+            (a_task(request={"url": "http://example.com/"}), "must begin with https://"),
+            (a_task(dispatch_deadline=timedelta(seconds=14)), "dispatch_deadline must be between"),
+            (a_task(dispatch_deadline=timedelta(seconds=1801)), "dispatch_deadline must be between"),
+            (a_task(request={"body": b"x" * 102_400}), "Task size too large"),
+            (a_task(schedule_time=datetime.now(UTC) + timedelta(days=31)), "schedule_time must be within 30 days"),
+        ],
+    )
+    def test_refuses_what_breaks_a_rule(
+        self, client: CloudTasksClient, tasks: CloudTasks, task: Task, text: str
+    ) -> None:
+        with pytest.raises(exceptions.InvalidArgument, match=text):
+            client.create_task(parent=QUEUE, task=task)
+        assert tasks.queue.tasks() == []
+
+    @pytest.mark.parametrize(
+        "task",
+        [
+            a_task(dispatch_deadline=timedelta(seconds=15)),
+            a_task(dispatch_deadline=timedelta(minutes=30)),
+            a_task(request={"body": b"x" * 102_000}),
+            a_task("x" * 500),
+        ],
+    )
+    def test_takes_what_just_keeps_to_the_rules(self, client: CloudTasksClient, task: Task) -> None:
+        client.create_task(parent=QUEUE, task=task)
+
+    @pytest.mark.parametrize(
+        "task",
+        [
+            Task(app_engine_http_request={"relative_uri": "/"}),
+            a_task(retry_config={"max_attempts": 3}),
+            a_task(request={"http_method": HttpMethod.GET}),
+            a_task(request={"oidc_token": {"service_account_email": "a@example.com"}}),
+        ],
+    )
+    def test_says_so_when_it_cannot_do_what_the_real_one_can(self, client: CloudTasksClient, task: Task) -> None:
+        with pytest.raises(exceptions.MethodNotImplemented):
+            client.create_task(parent=QUEUE, task=task)
+
+
+class TestQueues:
+    @pytest.mark.parametrize("method", ["get_queue", "pause_queue", "resume_queue", "purge_queue"])
+    def test_an_unknown_queue_is_not_found(self, client: CloudTasksClient, method: str) -> None:
+        with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
+            getattr(client, method)(name=f"{QUEUE}-2")
+        with pytest.raises(exceptions.InvalidArgument, match="Queue name must be formatted"):
+            getattr(client, method)(name="analytics-export")
+
+    def test_tasks_of_an_unknown_queue_are_not_found(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+        with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
+            client.create_task(parent=f"{QUEUE}-2", task=a_task())
+        with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
+            client.list_tasks(parent=f"{QUEUE}-2")
+        tasks.remove_queue(QUEUE)
+        with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
+            create(client)
+        tasks.reset()
+        create(client)
+
+    def test_get_queue_tells_limits_retries_state_and_target(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+        tasks.queue.targets = ["http://127.0.0.1:8080"]
+        queue = client.get_queue(name=QUEUE)
+        assert (queue.name, queue.state) == (QUEUE, Queue.State.RUNNING)
+        assert queue.rate_limits.max_concurrent_dispatches == 2
+        assert queue.rate_limits.max_dispatches_per_second == 500
+        assert queue.retry_config.max_attempts == 8
+        assert queue.retry_config.min_backoff == timedelta(seconds=60)
+        assert queue.retry_config.max_backoff == timedelta(seconds=3600)
+        assert queue.retry_config.max_doublings == 4
+        override = queue.http_target.uri_override
+        assert (override.host, override.port) == ("127.0.0.1", 8080)
+        assert override.uri_override_enforce_mode.name == "ALWAYS"
+        assert queue.http_target.oidc_token.audience == "http://127.0.0.1:8080"
+
+    def test_tasks_are_listed_in_pages(self, client: CloudTasksClient) -> None:
+        for number in range(5):
+            create(client, f"task-{number}")
+        pages = list(client.list_tasks(ListTasksRequest(parent=QUEUE, page_size=2)).pages)
+        names = [[task.name.rpartition("/")[2] for task in page.tasks] for page in pages]
+        assert names == [["task-0", "task-1"], ["task-2", "task-3"], ["task-4"]]
+        full = client.list_tasks(ListTasksRequest(parent=QUEUE, response_view=Task.View.FULL))
+        assert [task.http_request.body for task in full] == [BODY] * 5
+        with pytest.raises(exceptions.InvalidArgument):
+            client.list_tasks(ListTasksRequest(parent=QUEUE, page_size=1001))
+
+    def test_what_is_not_known_is_refused(self, client: CloudTasksClient) -> None:
+        with pytest.raises(exceptions.MethodNotImplemented):
+            client.delete_task(name=f"{QUEUE}/tasks/a")
+
+
+class TestDelivery:
+    def test_a_task_reaches_the_function_once_with_the_headers_of_cloud_tasks(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        tasks.queue.targets = [function.url]
+        create(client, "a", request={"headers": {"Content-Type": "application/json", "Host": "b", "X-Own": "1"}})
+        tasks.queue.wait_until_empty()
+        (call,) = function.calls
+        headers = {name: value for name, value in call.headers.items() if name not in {"Accept-Encoding", "Host"}}
+        assert abs(float(headers.pop("X-CloudTasks-TaskETA")) - time.time()) < 5
+        assert headers == {
+            "Authorization": "Bearer local-oidc-token",
+            "Content-Length": str(len(BODY)),
+            "Content-Type": "application/json",
+            "User-Agent": "Google-Cloud-Tasks",
+            "X-CloudTasks-QueueName": "analytics-export",
+            "X-CloudTasks-TaskExecutionCount": "0",
+            "X-CloudTasks-TaskName": "a",
+            "X-CloudTasks-TaskRetryCount": "0",
+            "X-Own": "1",
+        }
+        assert call.headers["Host"] == function.url.removeprefix("http://")
+        assert (call.path, call.body) == ("/", BODY)
+
+    def test_the_path_of_the_tasks_url_stays(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        tasks.queue.targets = [function.url]
+        create(client, request={"url": "https://queue.invalid/a/b"})
+        tasks.queue.wait_until_empty()
+        assert [call.path for call in function.calls] == ["/a/b"]
+
+    def test_nothing_is_delivered_before_there_is_a_target(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        create(client, "a")
+        with pytest.raises(TimeoutError, match="1 tasks were left"):
+            tasks.queue.wait_until_empty(0.1)
+        tasks.queue.targets = [function.url]
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a"]
+
+    def test_a_task_is_not_delivered_before_its_time(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        tasks.queue.targets = [function.url]
+        began = time.monotonic()
+        create(client, "later", schedule_time=datetime.now(UTC) + timedelta(seconds=0.3))
+        create(client, "now")
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["now", "later"]
+        assert function.calls[1].at - began > 0.25
+
+    def test_retries_tell_what_came_before(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        """As recorded from the service: 503 is no execution, 404 is; the reason for the retry is empty."""
+        statuses = iter([503, 404, 200])
+        function.answer = lambda _: Says(next(statuses))
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        names = ["RetryCount", "ExecutionCount", "PreviousResponse", "RetryReason"]
+        seen = [tuple(call.headers.get(f"X-CloudTasks-Task{name}") for name in names) for call in function.calls]
+        assert seen == [("0", "0", None, None), ("1", "0", "503", ""), ("2", "1", "404", "")]
+        assert [request.status for request in tasks.requests.of("task.deliver")] == [503, 404, 200]
+
+    @pytest.mark.parametrize("status", [200, 202, 204])
+    def test_every_2xx_ends_the_task(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, status: int
+    ) -> None:
+        function.answer = lambda _: Says(status)
+        tasks.queue.targets = [function.url]
+        create(client)
+        tasks.queue.wait_until_empty()
+        assert len(function.calls) == 1
+        assert tasks.queue.gave_up == []
+
+    @pytest.mark.parametrize("status", [302, 400, 409, 500])
+    def test_after_the_last_attempt_the_task_is_deleted(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, status: int
+    ) -> None:
+        function.answer = lambda _: Says(status)
+        tasks.queue.retry = RetryRules(max_attempts=3)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a"] * 3
+        assert tasks.queue.gave_up == ["a"]
+        assert tasks.queue.pace.slow_downs == 0
+
+    def test_the_backoff_doubles_and_then_grows_evenly_up_to_the_most(self) -> None:
+        """Google's own example."""
+        rules = RetryRules(min_backoff_s=10, max_backoff_s=300, max_doublings=3)
+        assert [rules.backoff_s(failures) for failures in range(1, 9)] == [10, 20, 40, 80, 160, 240, 300, 300]
+
+    def test_the_backoff_is_waited_for(self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder) -> None:
+        function.answer = lambda _: Says(409)
+        tasks.queue.retry = RetryRules(max_attempts=4)  # 60, 120, 240 s: here 60, 120, 240 ms
+        tasks.queue.targets = [function.url]
+        create(client)
+        tasks.queue.wait_until_empty()
+        waits = [later.at - earlier.at for earlier, later in pairwise(function.calls)]
+        assert [wait >= least for wait, least in zip(waits, (0.06, 0.12, 0.24), strict=True)] == [True] * 3
+        assert sum(waits) < 2
+
+    def test_a_longer_retry_after_is_waited_for(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        says = iter([Says(409, {"Retry-After": "500"}), Says(200)])
+        function.answer = lambda _: next(says)
+        tasks.queue.targets = [function.url]
+        create(client)
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].at - function.calls[0].at >= 0.5
+
+    def test_no_answer_within_the_dispatch_deadline_counts_as_504(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        says = iter([Says(after_s=1), Says()])
+        function.answer = lambda _: next(says)
+        tasks.queue.deadline_scale = 0.01
+        tasks.queue.targets = [function.url]
+        create(client, dispatch_deadline=timedelta(seconds=15))
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "504"
+        assert function.calls[1].headers["X-CloudTasks-TaskExecutionCount"] == "0"
+        assert function.calls[1].at - function.calls[0].at < 0.9
+
+    def test_the_dispatch_deadline_is_for_the_whole_answer(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        says = iter([Says(body=b"x" * 50, byte_every_s=0.02), Says()])
+        function.answer = lambda _: next(says)
+        tasks.queue.deadline_scale = 0.01
+        tasks.queue.targets = [function.url]
+        create(client, dispatch_deadline=timedelta(seconds=15))
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "504"
+
+    def test_half_an_answer_counts_as_503(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        says = iter([Says(body=b"half", headers={"Content-Length": "8"}), Says()])
+        function.answer = lambda _: next(says)
+        tasks.queue.targets = [function.url]
+        create(client)
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "503"
+
+    def test_a_function_that_is_not_there_counts_as_503(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        with Recorder() as gone:
+            pass
+        tasks.queue.targets = [gone.url]
+        create(client)
+        while not tasks.requests.of("task.deliver") or tasks.requests.of("task.deliver")[0].status == 0:
+            time.sleep(0.005)
+        tasks.queue.targets = [function.url]
+        tasks.queue.wait_until_empty()
+        assert function.calls[0].headers["X-CloudTasks-TaskPreviousResponse"] == "503"
+
+
+class TestLimits:
+    @pytest.mark.parametrize("limit", [1, 3])
+    def test_no_more_calls_at_once_than_the_limit(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, limit: int
+    ) -> None:
+        function.answer = lambda _: Says(after_s=0.02)
+        tasks.queue.max_concurrent_dispatches = limit
+        tasks.queue.targets = [function.url]
+        for _ in range(12):
+            create(client)
+        tasks.queue.wait_until_empty()
+        assert function.most_at_once == limit
+        assert len(function.calls) == 12
+
+    def test_no_more_calls_a_second_than_the_limit(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        tasks.queue.pace.dispatches_per_second = 20
+        for _ in range(6):
+            create(client)
+        tasks.queue.targets = [function.url]
+        tasks.queue.wait_until_empty()
+        assert function.calls[-1].at - function.calls[0].at >= 5 / 20 - 0.02
+
+    def test_several_instances_share_the_calls(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+        with Recorder(lambda _: Says(after_s=0.1)) as one, Recorder(lambda _: Says(after_s=0.1)) as other:
+            tasks.queue.targets = [one.url, other.url]
+            for _ in range(6):
+                create(client)
+            tasks.queue.wait_until_empty()
+            assert (len(one.calls), len(other.calls)) == (3, 3)
+            assert (one.most_at_once, other.most_at_once) == (1, 1)
+
+    @pytest.mark.parametrize(("status", "slow_downs"), [(503, 1), (429, 1), (500, 0), (409, 0)])
+    def test_429_and_503_hold_up_the_other_tasks_and_other_errors_do_not(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, status: int, slow_downs: int
+    ) -> None:
+        function.answer = lambda call: Says(status if call.task_id == "first" else 200)
+        tasks.queue.wait_scale = 0.3  # a slow-down of 0.3 s
+        tasks.queue.retry = RetryRules(max_attempts=1)
+        tasks.queue.max_concurrent_dispatches = 1
+        create(client, "first")
+        create(client, "second")
+        tasks.queue.targets = [function.url]
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["first", "second"]
+        assert (function.calls[1].at - function.calls[0].at >= 0.3) == (slow_downs > 0)
+        assert tasks.queue.pace.slow_downs == slow_downs
+
+    def test_slow_downs_grow_with_each_503_in_a_row(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        statuses = iter([503, 503, 503, 200, 503, 200])
+        function.answer = lambda _: Says(next(statuses))
+        tasks.queue.wait_scale = 0.15
+        tasks.queue.retry = RetryRules(max_attempts=1)
+        tasks.queue.max_concurrent_dispatches = 1
+        for number in range(6):
+            create(client, f"task-{number}")
+        tasks.queue.targets = [function.url]
+        tasks.queue.wait_until_empty()
+        waits = [later.at - earlier.at for earlier, later in pairwise(function.calls)]
+        assert waits[0] >= 0.15
+        assert waits[1] >= 0.3
+        assert waits[2] >= 0.6
+        assert waits[3] < 0.15
+        assert 0.15 <= waits[4] < 1, "the row has ended, and another begins"
+        assert len(tasks.queue.gave_up) == 4
+
+    def test_a_503_may_ask_for_a_longer_pause(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        function.answer = lambda call: Says(503, {"Retry-After": "300"}) if call.task_id == "first" else Says()
+        tasks.queue.retry = RetryRules(max_attempts=1)
+        tasks.queue.max_concurrent_dispatches = 1
+        create(client, "first")
+        create(client, "second")
+        tasks.queue.targets = [function.url]
+        tasks.queue.wait_until_empty()
+        assert function.calls[1].at - function.calls[0].at >= 0.3
+
+
+class TestOperating:
+    def test_a_paused_queue_takes_tasks_and_delivers_none(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        tasks.queue.targets = [function.url]
+        assert client.pause_queue(name=QUEUE).state == Queue.State.PAUSED
+        create(client, "a")
+        with pytest.raises(TimeoutError):
+            tasks.queue.wait_until_empty(0.15)
+        assert function.calls == []
+        assert client.resume_queue(name=QUEUE).state == Queue.State.RUNNING
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a"]
+
+    def test_a_purge_ends_what_waits_and_forgets_what_is_under_way(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        function.answer = lambda _: Says(409)
+        fault = faults.add("task.deliver", Kind.HOLD, name="running")
+        tasks.queue.max_concurrent_dispatches = 1
+        tasks.queue.targets = [function.url]
+        create(client, "running")
+        fault.wait_until_reached()
+        create(client, "waiting")
+        before = datetime.now(UTC).replace(microsecond=0)
+        purged = client.purge_queue(name=QUEUE)
+        assert purged.purge_time >= before
+        assert list(client.list_tasks(parent=QUEUE)) == []
+        fault.release()
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["running"]
+        assert tasks.queue.gave_up == []
+
+    def test_the_listing_tells_how_often_a_task_was_tried(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+    ) -> None:
+        function.answer = lambda _: Says(409)
+        tasks.queue.retry = RetryRules(min_backoff_s=3600_000)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        while next(iter(client.list_tasks(parent=QUEUE))).dispatch_count == 0:
+            time.sleep(0.01)
+        assert [task.dispatch_count for task in client.list_tasks(parent=QUEUE)] == [1]
+
+    def test_stopping_breaks_off_what_is_under_way(self, faults: Faults, function: Recorder) -> None:
+        ended = threading.Event()
+
+        def answer(_: object) -> Says:
+            ended.wait(20)
+            return Says()
+
+        function.answer = answer
+        service = CloudTasks(QUEUE, faults=faults)
+        service.start()
+        service.queue.targets = [function.url]
+        service.queue.add(kept("a"))
+        while not function.calls:
+            time.sleep(0.005)
+        began = time.monotonic()
+        service.stop()
+        ended.set()
+        assert time.monotonic() - began < 2
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [
+            ("UNAVAILABLE", exceptions.ServiceUnavailable),
+            ("PERMISSION_DENIED", exceptions.PermissionDenied),
+            (429, exceptions.ResourceExhausted),
+        ],
+    )
+    def test_a_creation_may_fail(
+        self, client: CloudTasksClient, tasks: CloudTasks, faults: Faults, status: str | int, error: type[Exception]
+    ) -> None:
+        faults.add("task.create", Kind.STATUS, status=status, name="/a$")
+        with pytest.raises(error):
+            create(client, "a")
+        assert tasks.queue.tasks() == []
+        create(client, "a")
+        assert faults.fired == {"task.create status": 1}
+        assert [request.name for request in tasks.requests.of("task.create")] == [f"{QUEUE}/tasks/a"] * 2
+
+    def test_a_creation_may_take_its_time(self, client: CloudTasksClient, faults: Faults) -> None:
+        faults.add("task.create", Kind.DELAY, seconds=0.2)
+        began = time.monotonic()
+        create(client)
+        assert time.monotonic() - began >= 0.2
+
+    def test_the_answer_to_a_creation_may_get_lost(
+        self, client: CloudTasksClient, tasks: CloudTasks, faults: Faults
+    ) -> None:
+        faults.add("task.create", Kind.LOSE_ANSWER)
+        with pytest.raises(exceptions.ServiceUnavailable):
+            create(client, "a")
+        assert len(tasks.queue.tasks()) == 1
+
+    def test_a_task_may_be_delivered_two_times_at_once(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        function.answer = lambda _: Says(after_s=0.1)
+        faults.add("task.deliver", Kind.TWICE)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a", "a"]
+        assert function.most_at_once == 2
+        assert [call.headers["X-CloudTasks-TaskRetryCount"] for call in function.calls] == ["0", "0"]
+
+    def test_a_task_may_be_delivered_once_more_after_it_was_done(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        faults.add("task.deliver", Kind.AGAIN)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a", "a"]
+        assert function.most_at_once == 1
+
+    def test_a_copy_that_fails_brings_nothing_back(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        statuses = iter([200, 500])
+        function.answer = lambda _: Says(next(statuses))
+        faults.add("task.deliver", Kind.AGAIN)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        assert len(function.calls) == 2
+
+    def test_a_task_may_come_late_and_after_others(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        faults.add("task.deliver", Kind.DELAY, name="^a$", seconds=0.2, times=None)
+        tasks.queue.max_concurrent_dispatches = 1
+        tasks.queue.targets = [function.url]
+        for task_id in "abc":
+            create(client, task_id)
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["b", "c", "a"]
+
+    def test_the_queue_may_take_the_functions_answer_for_another(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        """429 in its place: no instance was free. A lost answer: the function did it, and is called again."""
+        faults.add("task.deliver", Kind.STATUS, status=429, headers={"Retry-After": "100"})
+        faults.add("task.deliver", Kind.LOSE_ANSWER, skip=1)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        tasks.queue.wait_until_empty()
+        assert [request.status for request in tasks.requests.of("task.deliver")] == [429, 503, 200]
+        assert [call.headers["X-CloudTasks-TaskPreviousResponse"] for call in function.calls] == ["429", "503"]
+
+    def test_a_delivery_may_be_held_and_watched(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+    ) -> None:
+        seen = []
+        faults.add("task.deliver", Kind.CALL, call=lambda request: seen.append(request.name))
+        fault = faults.add("task.deliver", Kind.HOLD)
+        tasks.queue.targets = [function.url]
+        create(client, "a")
+        fault.wait_until_reached()
+        assert (seen, function.calls) == (["a"], [])
+        fault.release()
+        tasks.queue.wait_until_empty()
+        assert function.task_ids == ["a"]
+
+
+class TestTheStack:
+    def test_has_the_queue_that_its_settings_name(self, stack: Stack) -> None:
+        env = stack.function_env()
+        with grpc.insecure_channel(env["CLOUD_TASKS_EMULATOR_HOST"]) as channel:
+            client = CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
+            client.create_task(parent=env["TASKS_QUEUE"], task=a_task("a"))
+            assert [task.name for task in stack.tasks.queue.tasks()] == [f"{QUEUE}/tasks/a"]
+
+    def test_resets_the_queue(self, stack: Stack, function: Recorder) -> None:
+        queue = stack.tasks.queue
+        queue.targets = [function.url]
+        queue.max_concurrent_dispatches = 7
+        queue.add(kept("a"))
+        queue.wait_until_empty()
+        queue.pause()
+        queue.add(kept("b"))
+        stack.reset()
+        assert (queue.tasks(), queue.targets, queue.is_paused) == ([], [], False)
+        assert queue.max_concurrent_dispatches == 2
+        assert queue.add(kept("a"))
+        assert stack.tasks.requests.all() == []

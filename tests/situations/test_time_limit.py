@@ -1,0 +1,290 @@
+"""Whoever drips or stalls, and wherever: the answer is out in time, and nothing is left that could do harm.
+
+The function runs in this process here, with the grace after the deadline cut short: the mechanism is the same. One test
+at the end runs it for real, with all its seconds.
+"""
+
+import gc
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analytics_export import retries, time_limit
+from analytics_export.app import App
+from analytics_export.errors import UpstreamUnavailable
+from analytics_export.export_request import ExportRequest
+from analytics_export.logs import Log
+from analytics_export.periods import Aggregation, Export, Frequency, Period
+from analytics_export.report import ExportResult, Status
+from tests.situations.world import DAY, PREFIX, World, crc32c, shards, slug, wait_for
+
+pytestmark = pytest.mark.ours_only
+
+DEADLINE_S, GRACE_S, HANGING_S = 0.3, 0.4, 0.4
+IN_TIME_S = DEADLINE_S + GRACE_S + HANGING_S + 0.5
+DRIP: dict[str, Any] = {"kind": "drip", "seconds": 0.05, "times": None}
+ROUNDS = 100
+
+StartApp = Callable[..., App]
+
+
+@pytest.fixture
+def start_app(world: World, monkeypatch: pytest.MonkeyPatch) -> StartApp:
+    """Call it with settings to change; the function's own inside, whose calls have little time."""
+    monkeypatch.setattr(retries, "GRACE_S", GRACE_S)
+    monkeypatch.setattr(time_limit, "HANGING_S", HANGING_S)
+    monkeypatch.setattr(time_limit, "_left_behind", [])
+
+    def start(**env: str) -> App:
+        for name, value in (world.stack.function_env() | {"DEADLINE_SECONDS": str(DEADLINE_S)} | env).items():
+            monkeypatch.setenv(name, value)
+        return App.from_env()
+
+    return start
+
+
+def day(number: int = 1) -> Export:
+    return Export(Aggregation.GRANULAR, Period.holding(Frequency.DAILY, date(2022, 4, number)))
+
+
+def called(app: App, *exports: Export) -> tuple[list[ExportResult], float]:
+    began = time.monotonic()
+    results = app.export(ExportRequest(exports or (day(),), skip_complete=False), Log())
+    return results, time.monotonic() - began
+
+
+SLOW: dict[str, dict[str, Any]] = {
+    "the export service drips its listing": {"where": "export.list"} | DRIP,
+    "the export service stalls": {"where": "export.list", "kind": "stall", "seconds": 30, "times": None},
+    "the source drips what its headers say": {"where": "link.get"} | DRIP,
+    "the source drips a file": {"where": "link.get", "kind": "throttle", "bytes_per_s": 60, "times": None},
+    "the source stalls in the middle of a file": {
+        "where": "link.get", "kind": "stall", "after_bytes": 500, "seconds": 30, "times": None,
+    },
+    "the bucket drips a listing": {"where": "object.list"} | DRIP,
+    "the bucket drips the answer to a short file": {"where": "object.insert"} | DRIP,
+    "the bucket drips the address of a session": {"where": "upload.start"} | DRIP,
+    "the bucket takes a long file a byte at a time": {
+        "where": "upload.put", "kind": "throttle", "bytes_per_s": 60, "times": None,
+    },
+    "the bucket drips the answer to a long file": {"where": "upload.put"} | DRIP,
+    "the bucket drips what stands under a name": {"where": "object.get"} | DRIP,
+    "the bucket drips a manifest": {"where": "object.read"} | DRIP,
+    "the bucket drips that something was deleted": {"where": "object.delete"} | DRIP,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
+def test_the_answer_is_out_in_time_when(fault: dict[str, Any], world: World, start_app: StartApp) -> None:
+    """It is 503 `deadline`, and names what was waited for; the next call, without the fault, makes it right."""
+    files = shards(1, size=1000) | {f"{PREFIX}-long.csv": shards(1)[f"{PREFIX}-000000000000.csv"]}
+    world.issue(files)
+    world.put("manifests/granular/daily/start_date=2022-04-01.json", b"{}")
+    world.put("granular/daily/start_date=2022-04-01/stale.csv", b"stale")
+    world.put(f"granular/daily/start_date=2022-04-01/{PREFIX}-000000000000.csv", b"old")
+    if fault["where"] == "object.get":  # somebody else's object is found under a name when it is about to be written
+        world.whole.add(crc32c(b"a,b\n1,2\n"))
+        world.stack.faults.add("object.insert", "overwrite", body=b"a,b\n1,2\n", times=None)
+    app = start_app(STALL_SECONDS="60")
+    world.stack.faults.add(**fault)
+    [result], seconds = called(app)
+    assert seconds < IN_TIME_S
+    assert world.stack.faults.fired
+    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+    assert result.error
+    assert "The run's time is over" in result.error.detail
+    assert any(party in result.error.detail for party in ("export service", "source", "Cloud Storage", "copied then"))
+    world.stack.faults.clear()
+    wait_for(lambda: world.call().status == 200)
+    world.check_right()
+
+
+@pytest.fixture
+def dead_end() -> Iterator[tuple[str, list[socket.socket]]]:
+    """An address that accepts connections and what it accepted; nothing is ever answered unless a test does."""
+    accepted: list[socket.socket] = []
+    with ExitStack() as exits:
+        listener = exits.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    accepted.append(listener.accept()[0])
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", accepted
+        listener.shutdown(socket.SHUT_RDWR)
+        for each in accepted:
+            each.close()
+
+
+def test_a_tls_handshake_that_stalls_ends_in_time(
+    start_app: StartApp, dead_end: tuple[str, list[socket.socket]]
+) -> None:
+    address, accepted = dead_end
+    [result], seconds = called(start_app(EXPORT_SERVICE_URL=f"https://{address}"))
+    assert seconds < IN_TIME_S
+    assert accepted
+    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+
+
+def test_a_tls_handshake_that_drips_ends_in_time(
+    start_app: StartApp, dead_end: tuple[str, list[socket.socket]]
+) -> None:
+    address, accepted = dead_end
+
+    def drip() -> None:
+        record = b"\x16\x03\x03\x40\x00" + b"\x02\x00\x3f\xfc" + b"\x03" * 16_000
+        for byte in record:
+            for each in list(accepted):
+                with suppress(OSError):
+                    each.send(bytes([byte]))
+            time.sleep(0.02)
+
+    threading.Thread(target=drip, daemon=True).start()
+    [result], seconds = called(start_app(EXPORT_SERVICE_URL=f"https://{address}"))
+    assert seconds < IN_TIME_S
+    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+
+
+def test_a_host_that_takes_no_connection_ends_in_time(start_app: StartApp) -> None:
+    """Its queue of connections is full: another one is not even refused."""
+    with ExitStack() as exits:
+        listener = exits.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = exits.enter_context(socket.socket())
+            waiting.setblocking(False)  # noqa: FBT003 - the standard library's own
+            waiting.connect_ex(listener.getsockname())
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        [result], seconds = called(start_app(EXPORT_SERVICE_URL=f"http://{address}"))
+    assert seconds < IN_TIME_S
+    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+
+
+class HangingDns:
+    """A resolver that never answers, until it is released."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.released = threading.Event()
+        self._real = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+
+    def __call__(self, host: str, *args: Any, **kwargs: Any) -> Any:
+        if host == "never.example":
+            self.released.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "released")
+        return self._real(host, *args, **kwargs)
+
+
+def test_a_name_that_is_never_resolved_is_named_in_time(
+    world: World, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can break off a DNS look-up: the answer goes out without it, and periods that are done are told."""
+    world.issue(shards(1, size=1000))
+    assert world.call().status == 200
+    dns = HangingDns(monkeypatch)
+    app = start_app(EXPORT_SERVICE_URL="http://never.example")
+    began = time.monotonic()
+    results = app.export(ExportRequest((day(1), day(2)), skip_complete=True), Log())
+    assert time.monotonic() - began < IN_TIME_S
+    assert [result.status for result in results] == [Status.COMPLETE, Status.INCOMPLETE]
+    assert results[1].error
+    assert "never.example" in results[1].error.detail
+    dns.released.set()
+
+
+def test_calls_that_hang_for_good_do_not_pile_up(
+    world: World, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a few of them the instance takes no more until one ends."""
+    del world
+    dns = HangingDns(monkeypatch)
+    app = start_app(EXPORT_SERVICE_URL="http://never.example", DEADLINE_SECONDS="0.05")
+    for _ in range(time_limit.MAX_LEFT_BEHIND):
+        [result], _ = called(app)
+        assert result.status is Status.INCOMPLETE
+    threads = threading.active_count()
+    for _ in range(10):
+        [result], seconds = called(app)
+        assert (seconds < 0.2, isinstance(result.error, UpstreamUnavailable)) == (True, True)
+    assert threading.active_count() <= threads
+    dns.released.set()
+    wait_for(lambda: called(app)[0][0].status is Status.INCOMPLETE or True, timeout_s=5)
+    wait_for(lambda: not [thread for thread in time_limit._left_behind if thread.is_alive()], timeout_s=5)  # noqa: SLF001
+
+
+def test_a_secret_manager_that_hangs_does_not_hold_the_answer(world: World, start_app: StartApp) -> None:
+    world.issue(shards(1, size=1000))
+    hold = world.stack.faults.add("secret.access", "hold", times=None)
+    [result], seconds = called(start_app())
+    assert seconds < IN_TIME_S
+    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+    hold.release()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counts, nothing more
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_hundred_calls_under_a_fault_leave_nothing_behind(world: World, start_app: StartApp) -> None:
+    """Memory, threads and open files of a warm instance stay where they were after the first few."""
+    world.issue(shards(2, size=1000))
+    app = start_app(DEADLINE_SECONDS="0.05", STALL_SECONDS="60")
+    world.stack.faults.add("link.get", "drip", seconds=0.02, times=None)
+    measured: list[tuple[int, int, int]] = []
+    for number in range(ROUNDS):
+        retries.GRACE_S = 0.02
+        [result], _ = called(app)
+        assert result.status is Status.INCOMPLETE
+        if number in {ROUNDS // 10, ROUNDS - 1}:
+            world.stack.faults.clear()
+            wait_for(lambda: threading.active_count() < 60, timeout_s=5)
+            gc.collect()
+            measured.append((threading.active_count(), open_files(), resident_bytes()))
+            world.stack.faults.add("link.get", "drip", seconds=0.02, times=None)
+    (threads, files, memory), (threads_after, files_after, memory_after) = measured
+    assert threads_after <= threads + 10
+    assert files_after <= files + 20
+    assert memory_after < memory + 30_000_000
+
+
+def test_what_is_left_of_a_call_changes_nothing_any_more(world: World, start_app: StartApp) -> None:
+    """A file whose upload was broken off at its last byte, and a new issue that another run brought meanwhile."""
+    world.issue(shards(1, mark="old"))
+    late = world.stack.faults.add("upload.finish", "hold")
+    [result], _ = called(start_app())
+    assert result.status is Status.INCOMPLETE
+    world.issue(shards(1, mark="new"))
+    second = world.call_in_background()
+    time.sleep(0.3)
+    late.release()
+    assert second.result().status == 200
+    wait_for(lambda: world.objects() == shards(1, mark="new"))
+    world.check_right()
+
+
+@pytest.mark.timeout(120)
+def test_for_real_a_dripping_service_is_answered_within_the_deadline_and_fifty_seconds(world: World) -> None:
+    """With all its seconds, in a process of its own: DEADLINE_SECONDS + 45 + 5."""
+    world.issue(shards(1, size=1000))
+    hurried = world.start(DEADLINE_SECONDS="1", STALL_SECONDS="60")
+    world.stack.faults.add("export.list", "drip", seconds=1, times=None)
+    answer = world.call(DAY, hurried)
+    assert (answer.status, slug(answer)) == (503, "deadline")
+    assert 45 < answer.seconds < 52
+    assert "export service" in str(answer.json()["detail"])
+    hurried.stop()
