@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
+from analytics_export.bucket.csv_header import CsvFormat
 from analytics_export.bucket.layout import Layout
 from analytics_export.bucket.manifest import Manifest, StoredObject, to_metadata
 from analytics_export.periods import Aggregation, Export, Frequency, Period, finished_within
@@ -20,7 +21,7 @@ def landed(export: Export, *, analytics_id: str = ANALYTICS_ID) -> Manifest:
         for number in range(OBJECTS)
     )
     at = export.period.available_at + timedelta(minutes=25)
-    return Manifest(export, analytics_id, at, ("a", "b"), objects)
+    return Manifest(export, analytics_id, at, CsvFormat(columns=("a", "b")), objects)
 
 
 def put_manifest(stack: Stack, manifest: Manifest, *, is_summarised: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 from analytics_export.periods import Aggregation, Export, Frequency, Period
+from bench.processes import cpu_s
 from local.faults import Kind
 from local.function import Answer
 from local.stack import Stack
@@ -20,6 +22,7 @@ from tests.conftest import StartFunction
 from tests.landed_periods import DAYS, OBJECTS, SIZE_BYTES, land, landed, put_manifest
 from tests.watched import WatchedFunction
 
+BUSY = 2 * (os.cpu_count() or 1)
 AS_OF = {"X-CloudScheduler-ScheduleTime": "2022-04-06T09:00:00Z"}
 FIRST, LAST = date(2022, 4, 1), date(2022, 4, 5)
 
@@ -228,15 +231,17 @@ def test_a_long_answer_is_packed_where_the_caller_takes_it(stack: Stack, functio
 def test_two_thousand_days_at_thirty_milliseconds_a_request_take_under_03_seconds(
     stack: Stack, function: WatchedFunction
 ) -> None:
+    """The processor time always; on the clock where the machine is not busy with something else."""
     last = date(2022, 4, 5)
     for aggregation in Aggregation:
         land(stack, last - timedelta(days=999), last, kind=(aggregation, Frequency.DAILY))
     asked(function)
     stack.faults.add("object.list", Kind.DELAY, seconds=0.03, times=None)
-    took_s = []
+    began_cpu_s, took_s = cpu_s(function.pid), []
     for _ in range(5):
         began = time.perf_counter()
         answer = asked(function)
         took_s.append(time.perf_counter() - began)
     assert [each["complete"] for each in answer["coverage"]] == [1000, 1000]
-    assert min(took_s) < 0.3
+    assert (cpu_s(function.pid) - began_cpu_s) / len(took_s) < 0.25
+    assert min(took_s) < 0.3 or os.getloadavg()[0] > BUSY

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_export.bucket.manifest import Summary
@@ -91,6 +91,7 @@ def test_the_schedule_time_is_the_moment_of_the_question() -> None:
 # What is due
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     frequency=FREQUENCIES,
     now=st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the strategy adds the zone
@@ -219,6 +220,7 @@ def test_where_nothing_is_missing_there_is_no_problem() -> None:
     assert answered(asked({"require_complete": "true"})).problem is None
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     frequency=FREQUENCIES,
     first=st.dates(min_value=date(2019, 1, 1), max_value=date(2022, 1, 1)),

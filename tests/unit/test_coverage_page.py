@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from html import unescape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_export.answers import packed
@@ -72,6 +72,7 @@ def marks(export: ExportCoverage, *, is_open_ended: bool = True) -> dict[date, M
     return found
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     frequency=st.sampled_from(list(Frequency)),
     first=st.dates(min_value=date(2023, 1, 1), max_value=date(2026, 3, 1)),
@@ -106,6 +107,7 @@ def test_what_was_not_asked_for_has_no_mark() -> None:
     assert "<b>not due" in html(told(date(2026, 3, 1), to="2026-03-18"))
 
 
+@settings(deadline=None, max_examples=50)
 @given(missing=st.sets(st.integers(0, 1500), min_size=1, max_size=80))
 def test_the_requests_fill_every_gap_within_what_one_request_may_hold(missing: set[int]) -> None:
     (export,) = told(date(2022, 1, 1), missing=missing).exports
@@ -200,12 +202,12 @@ def test_a_page_has_the_status_of_its_problem() -> None:
 
 def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
     """With a gap every other day, which is the most that can stand there; made in well under a second."""
-    began = time.perf_counter()
+    began_s = time.process_time()
     one = told(date(2016, 3, 18), missing=set(range(0, 3700, 2)))
     (export,) = one.exports
     twice = Coverage(one.request, (export, ExportCoverage(Aggregation.INTERACTION, export.frequency, export.periods)))
     answer = page(twice, analytics_id="acme", bucket="data", host="x.run.app")
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began_s < 3
     assert len(str(answer[0])) < 400_000
     body, _, headers = packed(answer, is_taken=True)
     assert isinstance(body, bytes)
