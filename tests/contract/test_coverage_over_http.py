@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import requests
 
+from analytics_export import app
+from analytics_export.coverage import parse
+from analytics_export.errors import DeadlineReached
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 from bench.processes import cpu_s
 from local.faults import Kind
@@ -192,6 +195,20 @@ def test_a_bucket_that_hangs_is_answered_503_in_time(stack: Stack, function_with
     answer = function.get(query={"aggregation": "granular", "frequency": "daily"})
     question_problem(answer, 503, "upstream-unavailable")
     assert answer.seconds < 30
+
+
+@pytest.mark.ours_only
+def test_a_question_ends_in_time_whatever_hangs(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connections are closed when its time is over: a minute, here half a second."""
+    for name, value in stack.function_env().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(app, "COVERAGE_S", 0.5)
+    stack.faults.add("object.list", Kind.STALL, times=None, seconds=60)
+    request = parse({}, schedule_time=None, clock=lambda: datetime.now(UTC))
+    began = time.monotonic()
+    with pytest.raises(DeadlineReached):
+        app.App.from_env().coverage(request)
+    assert time.monotonic() - began < 10
 
 
 def test_head_is_get_without_a_body(stack: Stack, function: WatchedFunction) -> None:

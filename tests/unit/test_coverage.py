@@ -1,7 +1,9 @@
 """Coverage, from the question's query to what is complete and missing, without any bucket."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from analytics_export.periods import Aggregation, Export, Frequency, Period, ava
 
 NOW = datetime(2022, 4, 10, 9, 0, tzinfo=UTC)
 DAILY = (Aggregation.GRANULAR, Frequency.DAILY)
+DUE = json.loads((Path(__file__).parents[1] / "due_periods.json").read_text())
+"""The cases to which the view `missing_periods` is held as well."""
 FREQUENCIES = st.sampled_from(list(Frequency))
 
 
@@ -101,6 +105,17 @@ def test_a_period_is_due_from_the_moment_at_which_it_is_available(frequency: Fre
     assert due[0].available_at <= now
     following = Period.holding(frequency, due[0].end + timedelta(days=1))
     assert following.available_at > now
+
+
+@pytest.mark.parametrize("case", DUE, ids=lambda case: f"{case['frequency']}: {case['why']}")
+def test_what_is_due_and_has_not_landed_is_missing(case: dict[str, Any]) -> None:
+    """The same gaps as in the view `missing_periods`, where nothing has landed and the span is said."""
+    query = {"aggregation": "granular", "frequency": case["frequency"], "from": case["first"]}
+    if case["until"]:
+        query["to"] = case["until"]
+    now = datetime.fromisoformat(case["now"]).replace(tzinfo=UTC)
+    found = answered(asked(query, now=now), kind=(Aggregation.GRANULAR, Frequency(case["frequency"])))
+    assert signs(found) == dict.fromkeys(case["due"], "missing")
 
 
 def test_nothing_is_due_before_the_calendar_begins() -> None:
