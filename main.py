@@ -25,7 +25,7 @@ _first_request = threading.Lock()
 
 
 def export_analytics(request: "flask.Request") -> Answer:
-    """Do what the request's path and method stand for.
+    """Do what the request's path and method ask for.
 
     POST exports and answers 200 with `exports`; GET answers a question. All else is a problem document (RFC 9457);
     see the README for the statuses.

@@ -16,11 +16,11 @@ The modules in reading order, as the data goes:
 - `coverage`: is the data there? The question, and its answer from the manifests
 - `inventory`: what the manifests say, several reports side by side
 - `check`: is the set-up right? What trying each part found
-- `trial`: trying it
+- `trial`: each part of it tried
 - `page`: what all pages have in common
-- `coverage_page`: coverage to look at
+- `coverage_page`: coverage as a page
 - `calendar_grid`: its calendars
-- `check_page`: the check to look at
+- `check_page`: the check as a page
 - `openapi`: all answers, described
 - `services`: what the periods of one call work with
 - `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means

@@ -1,4 +1,4 @@
-"""Calendars of what is there: which cell of which table stands for which period, and what it says. No I/O."""
+"""Calendars of what is there: which cell of which table is which period's, and what it says. No I/O."""
 
 import calendar
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Cell:
 
     mark: Mark
     text: str = ""
-    """What stands in it beside its sign."""
+    """Shown beside its sign."""
 
 
 @dataclass(frozen=True)

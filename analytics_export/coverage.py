@@ -20,7 +20,7 @@ FIELDS = ("aggregation", "frequency", "from", "to", "require_complete")
 MAX_PERIODS = 5000
 """The most periods of one aggregation and frequency: over thirteen years of days, in an answer of under a megabyte."""
 NAMED_IN_A_PROBLEM = 5
-"""So many missing periods of each kind are named in a problem's detail; the others stand in its coverage."""
+"""So many missing periods of each kind are named in a problem's detail; its coverage has them all."""
 
 Kind = tuple[Aggregation, Frequency]
 

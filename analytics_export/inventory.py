@@ -27,14 +27,14 @@ def summaries(bucket: Bucket, request: CoverageRequest) -> dict[Kind, dict[Expor
     pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="inventory")
     try:
         found = _side_by_side(pool, lambda kind: _listed(bucket, kind, request), request.kinds)
-        told = {export: each.summary for listed in found for export, each in listed.items() if each.summary}
+        known = {export: each.summary for listed in found for export, each in listed.items() if each.summary}
         silent = [item for listed in found for item in listed.items() if item[1].summary is None]
         read = _side_by_side(pool, lambda item: bucket.manifest(*item), silent)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    told |= {export: each.manifest.summary for (export, _), each in zip(silent, read, strict=True) if each.manifest}
+    known |= {export: each.manifest.summary for (export, _), each in zip(silent, read, strict=True) if each.manifest}
     return {
-        kind: {export: told[export] for export in listed if export in told}
+        kind: {export: known[export] for export in listed if export in known}
         for kind, listed in zip(request.kinds, found, strict=True)
     }
 

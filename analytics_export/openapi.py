@@ -192,7 +192,7 @@ def _schemas() -> Json:
         "bytes_copied": COUNT,
         "seconds": {"type": "number", "minimum": 0},
     }
-    told: Json = {
+    answer: Json = {
         "as_of": {"type": "string", "format": "date-time"},
         "coverage": {"type": "array", "items": _ref("ExportCoverage")},
     }
@@ -214,8 +214,8 @@ def _schemas() -> Json:
                 "error": {"oneOf": [{"type": "null"}, _object({"type": problem["type"], "detail": problem["detail"]})]},
             }
         ),
-        "Coverage": _object(told),
-        "CoverageProblem": _object({**problem, **told}, required=list(problem)),
+        "Coverage": _object(answer),
+        "CoverageProblem": _object({**problem, **answer}, required=list(problem)),
         "ExportCoverage": _object(
             {
                 **kind,

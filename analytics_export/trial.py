@@ -21,7 +21,7 @@ PARTS_AT_ONCE = 4
 def checks(app: App) -> list[Check]:
     """Try every part of the set-up and return what was found, in the order of `check.NAMES`."""
     settings = app.settings
-    # A key of its own: read anew, in less time, and a run that goes on meanwhile does not wait for it.
+    # A key of its own: it is read now, in less time, and a run under way does not wait for it.
     key = ApiKey(settings.api_key_secret_version, emulator=settings.secret_manager_emulator, budget_s=CHECK_S)
     with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="check") as pool:
         secret = pool.submit(_tried, app, "secret", lambda _: _secret(app, key))

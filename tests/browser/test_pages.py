@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from playwright.sync_api import Browser, Page
 from analytics_export.calendar_grid import MONTHS
 from analytics_export.periods import Aggregation, Frequency
 from local.faults import Kind
+from local.function import REPOSITORY
+from local.picture import picture
 from local.stack import Stack
 from tests.conftest import StartFunction
 from tests.landed_periods import land
@@ -232,3 +235,12 @@ def test_a_browser_gets_the_page_and_a_program_the_json(
     assert kind == ("text/html; charset=utf-8" if is_page else "application/json")
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_picture_in_the_readme_can_be_made_anew_and_is_small(browser: Browser, tmp_path: Path) -> None:
+    del browser  # skips where there is none
+    made = tmp_path / "coverage.png"
+    assert picture(made, port=0) == 0
+    for path in (made, REPOSITORY / "docs" / "coverage.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert 20_000 < path.stat().st_size < 150_000

@@ -1,10 +1,12 @@
 """GET /check: each part of the set-up tried, and what is wrong named with what to do about it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.processes import tree
 from local.faults import Kind
 from local.function import Answer
 from local.stack import SECRET, Stack
@@ -91,7 +93,7 @@ def a_secret_that_is_denied(stack: Stack) -> None:
 def test_a_secret_that_cannot_be_used(
     stack: Stack, function: WatchedFunction, break_it: Callable[[Stack], None], says: str
 ) -> None:
-    """A warm instance knows a key already: the check reads it anew all the same."""
+    """A warm instance knows a key already: the check reads it again all the same."""
     assert function.get("check").status == 200
     break_it(stack)
     parts = wrong(function.get("check"), 500, "misconfigured")
@@ -185,3 +187,21 @@ def test_head_is_get_without_a_body(stack: Stack, function: WatchedFunction) -> 
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     head = function.post(method="HEAD", path="check")
     assert (head.status, head.text) == (502, "")
+
+
+def test_checks_leave_nothing_behind(stack: Stack, function: WatchedFunction) -> None:
+    """Each reads the secret through a connection of its own."""
+    del stack
+
+    def opened() -> int:
+        """Files, sockets and threads of the process that has most of them."""
+        kinds = ("fd", "task")
+        return max(
+            sum(len(list(Path(f"/proc/{pid}/{kind}").iterdir())) for kind in kinds) for pid in tree(function.pid)
+        )
+
+    function.get("check")
+    before = opened()
+    for _ in range(15):
+        assert function.get("check").status == 200
+    assert opened() < before + 10

@@ -231,7 +231,7 @@ def test_an_unwanted_body_is_passed_over(stack: Stack, http: requests.Session) -
 ALL = ["storage.objects.list", "storage.objects.get", "storage.objects.create", "storage.objects.delete"]
 
 
-def test_the_permissions_that_the_caller_has_are_told(stack: Stack, bucket: Bucket) -> None:
+def test_the_permissions_that_the_caller_has_are_listed(stack: Stack, bucket: Bucket) -> None:
     assert bucket.test_iam_permissions(ALL) == ALL
     stack.storage.denied |= {ALL[0], ALL[3]}
     assert bucket.test_iam_permissions(ALL) == ALL[1:3]

@@ -42,8 +42,8 @@ def answered(request: CoverageRequest, *found: dict[Export, Summary], kind: Any 
 
 def signs(found: Coverage) -> dict[str, str]:
     """The status of each period of the only aggregation and frequency in the answer."""
-    told: Any = found.to_json()["coverage"]
-    (export,) = told
+    entries: Any = found.to_json()["coverage"]
+    (export,) = entries
     return {period["start_date"]: period["status"] for period in export["periods"]}
 
 

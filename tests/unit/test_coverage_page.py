@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 18, 9, 0, tzinfo=UTC)
 HOSTILE = "\"><script>alert(1)</script>'&amp;{{7*7}}"
 
 
-def told(
+def covered_since(
     first: date, *, frequency: Frequency = Frequency.DAILY, missing: set[int] | None = None, **query: str
 ) -> Coverage:
     """Coverage of granular from a day on, up to NOW; `missing` counts from the oldest."""
@@ -79,7 +79,7 @@ def marks(export: ExportCoverage, *, is_open_ended: bool = True) -> dict[date, M
     missing=st.sets(st.integers(0, 60)),
 )
 def test_every_period_has_one_cell_that_says_what_it_is(frequency: Frequency, first: date, missing: set[int]) -> None:
-    (export,) = told(first, frequency=frequency, missing=missing).exports
+    (export,) = covered_since(first, frequency=frequency, missing=missing).exports
     said = marks(export, is_open_ended=False)
     assert said == {
         each.export.period.start: Mark.MISSING if each.complete is None else Mark.COMPLETE for each in export.periods
@@ -88,7 +88,7 @@ def test_every_period_has_one_cell_that_says_what_it_is(frequency: Frequency, fi
 
 @pytest.mark.parametrize("frequency", list(Frequency))
 def test_what_comes_after_in_the_same_year_is_not_due_yet(frequency: Frequency) -> None:
-    (export,) = told(date(2025, 6, 1), frequency=frequency).exports
+    (export,) = covered_since(date(2025, 6, 1), frequency=frequency).exports
     last = export.periods[-1].export.period
     not_due = sorted(day for day, mark in marks(export).items() if mark is Mark.NOT_DUE)
     assert not_due[0] == last.end + timedelta(days=1)
@@ -100,17 +100,17 @@ def test_what_comes_after_in_the_same_year_is_not_due_yet(frequency: Frequency) 
 
 
 def test_what_was_not_asked_for_has_no_mark() -> None:
-    found = told(date(2026, 3, 1), to="2026-03-05")
+    found = covered_since(date(2026, 3, 1), to="2026-03-05")
     document = html(found)
     assert document.count("<b>complete") == 5
     assert "<b>not due" not in document
-    assert "<b>not due" in html(told(date(2026, 3, 1), to="2026-03-18"))
+    assert "<b>not due" in html(covered_since(date(2026, 3, 1), to="2026-03-18"))
 
 
 @settings(deadline=None, max_examples=50)
 @given(missing=st.sets(st.integers(0, 1500), min_size=1, max_size=80))
 def test_the_requests_fill_every_gap_within_what_one_request_may_hold(missing: set[int]) -> None:
-    (export,) = told(date(2022, 1, 1), missing=missing).exports
+    (export,) = covered_since(date(2022, 1, 1), missing=missing).exports
     starts = [period.start for period in export.missing]
     covered: list[date] = []
     for body in fillings(export):
@@ -121,12 +121,12 @@ def test_the_requests_fill_every_gap_within_what_one_request_may_hold(missing: s
 
 
 def test_gaps_are_grouped() -> None:
-    (export,) = told(date(2026, 3, 1), missing={2, 4, 5, 6}).exports
+    (export,) = covered_since(date(2026, 3, 1), missing={2, 4, 5, 6}).exports
     assert [(gap.first.start.day, gap.last.start.day, gap.count) for gap in gaps(export)] == [(3, 3, 1), (5, 7, 3)]
 
 
 def test_the_page_says_what_is_missing_and_which_request_fills_it() -> None:
-    said = text(html(told(date(2026, 3, 1), missing={2, 4, 5, 6})))
+    said = text(html(covered_since(date(2026, 3, 1), missing={2, 4, 5, 6})))
     assert "4 of 17 periods that are due are missing." in said
     assert "2026-03-05 up to 2026-03-07: 3 periods" in said
     assert "2026-03-17 2026-03-18 08:25 UTC" in said  # the newest complete one, and when it landed
@@ -138,7 +138,7 @@ def test_the_page_says_what_is_missing_and_which_request_fills_it() -> None:
 
 
 def test_behind_a_proxy_on_this_machine_no_token_is_needed() -> None:
-    said = text(html(told(date(2026, 3, 1), missing={2}), host="localhost:8080"))
+    said = text(html(covered_since(date(2026, 3, 1), missing={2}), host="localhost:8080"))
     assert said.count("curl -d '{") == 1
     assert "}' http://localhost:8080/" in said
     assert "1 of 17 periods that are due is missing." in said
@@ -147,8 +147,8 @@ def test_behind_a_proxy_on_this_machine_no_token_is_needed() -> None:
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (told(date(2026, 3, 1)), "Nothing is missing: 17 of 17 periods that are due are there."),
-        (told(date(2027, 3, 1)), "No period is due in what was asked for."),
+        (covered_since(date(2026, 3, 1)), "Nothing is missing: 17 of 17 periods that are due are there."),
+        (covered_since(date(2027, 3, 1)), "No period is due in what was asked for."),
         (Coverage(parse({}, schedule_time=None, clock=lambda: NOW), ()), "No export has landed yet."),
     ],
 )
@@ -160,13 +160,13 @@ def test_where_nothing_is_missing_the_page_says_why(found: Coverage, says: str) 
 
 @pytest.mark.parametrize("host", [HOSTILE, "x y", "a/b", "", "a" * 300, "x:1;rm -rf", "$(rm)"])
 def test_a_hostile_host_is_not_repeated(host: str) -> None:
-    document = html(told(date(2026, 3, 1), missing={2}), host=host)
+    document = html(covered_since(date(2026, 3, 1), missing={2}), host=host)
     assert unescape(document).count("FUNCTION_URL") == 1
     assert not host or f"{host}/" not in unescape(document)
 
 
 def test_hostile_names_are_shown_and_do_nothing() -> None:
-    document = html(told(date(2026, 3, 1)), analytics_id=HOSTILE)
+    document = html(covered_since(date(2026, 3, 1)), analytics_id=HOSTILE)
     assert HOSTILE in unescape(document)
     assert "<script" not in document
     assert "49" not in text(document)
@@ -177,7 +177,7 @@ def test_hostile_names_are_shown_and_do_nothing() -> None:
 
 
 def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
-    body, _, headers = page(told(date(2026, 3, 1)), analytics_id="acme", bucket="data", host="x")
+    body, _, headers = page(covered_since(date(2026, 3, 1)), analytics_id="acme", bucket="data", host="x")
     assert isinstance(body, str)
     (style,) = re.findall(r"<style>(.*?)</style>", body, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -191,7 +191,7 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
 
 
 def test_a_page_has_the_status_of_its_problem() -> None:
-    found = told(date(2026, 3, 1), missing={1}, require_complete="true")
+    found = covered_since(date(2026, 3, 1), missing={1}, require_complete="true")
     _, status, headers = page(found, analytics_id="acme", bucket="data", host="x")
     assert (status, headers["Retry-After"]) == (503, "900")
     _, status, headers = check_page([Check("bucket", "x", UpstreamUnavailable("x"))])
@@ -201,9 +201,9 @@ def test_a_page_has_the_status_of_its_problem() -> None:
 
 
 def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
-    """With a gap every other day, which is the most that can stand there; made in well under a second."""
+    """With a gap every other day, which is the most that there can be; made in well under a second."""
     began_s = time.process_time()
-    one = told(date(2016, 3, 18), missing=set(range(0, 3700, 2)))
+    one = covered_since(date(2016, 3, 18), missing=set(range(0, 3700, 2)))
     (export,) = one.exports
     twice = Coverage(one.request, (export, ExportCoverage(Aggregation.INTERACTION, export.frequency, export.periods)))
     answer = page(twice, analytics_id="acme", bucket="data", host="x.run.app")
