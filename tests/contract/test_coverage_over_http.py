@@ -59,15 +59,15 @@ def test_an_empty_bucket_has_no_coverage(function: WatchedFunction) -> None:
 
 def test_what_a_run_exported_is_complete(function: WatchedFunction) -> None:
     export = only(function.post(DAY))
-    (found,) = asked(function)["coverage"]
+    (entry,) = asked(function)["coverage"]
     assert (
-        found["aggregation"],
-        found["frequency"],
-        export_coverage["complete"],
-        export_coverage["missing"],
+        entry["aggregation"],
+        entry["frequency"],
+        entry["complete"],
+        entry["missing"],
     ) == ("granular", "daily", 1, 4)
-    first = export_coverage["periods"][0]
-    assert export_coverage["bytes"] == first["bytes"] == export["bytes"]
+    first = entry["periods"][0]
+    assert entry["bytes"] == first["bytes"] == export["bytes"]
     assert {name: first[name] for name in ("start_date", "end_date", "status", "objects")} == {
         "start_date": "2022-04-01", "end_date": "2022-04-01", "status": "complete", "objects": export["objects"],
     }  # fmt: skip
@@ -177,8 +177,8 @@ def test_a_time_that_is_none_is_answered_400(function: WatchedFunction) -> None:
 
 def test_without_a_schedule_time_the_clock_decides(function: WatchedFunction) -> None:
     query = {"aggregation": "granular", "frequency": "daily", "from": "2026-01-01"}
-    export_coverage: Any = function.get(query=query).json()
-    last = date.fromisoformat(export_coverage["coverage"][0]["periods"][-1]["end_date"])
+    entry: Any = function.get(query=query).json()
+    last = date.fromisoformat(entry["coverage"][0]["periods"][-1]["end_date"])
     assert timedelta(days=1) <= datetime.now(UTC).date() - last <= timedelta(days=2)
 
 
