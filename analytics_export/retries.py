@@ -50,12 +50,12 @@ class Clock:
 
 
 class Deadline:
-    """When one run ends: no work starts after `seconds`; what is under way may go on for `grace_s` more."""
+    """When one run ends: no work starts after `seconds`; what is under way may go on for `grace_s` (`GRACE_S`) more."""
 
-    def __init__(self, seconds: float, clock: Clock, *, grace_s: float = GRACE_S) -> None:
+    def __init__(self, seconds: float, clock: Clock, *, grace_s: float | None = None) -> None:
         self.clock = clock
         self._at = clock.monotonic() + seconds
-        self._grace_s = grace_s
+        self._grace_s = GRACE_S if grace_s is None else grace_s
 
     @property
     def is_over(self) -> bool:
