@@ -3,6 +3,7 @@
 The modules in reading order, as the data goes:
 
 - `export_request`: what the caller asks for -> the exports
+- `fields`: a request's fields, each checked
 - `periods`: days, weeks and months; exports and their file prefixes
 - `app`: what a warm instance keeps, and how a call is put together from it
 - `config`: the settings, each with its unit, default and check
@@ -15,6 +16,15 @@ The modules in reading order, as the data goes:
 - `answers`: what the caller gets
 - `fan_out`: exports -> tasks
 - `tasks`: calls of this function, handed to Cloud Tasks
+- `coverage`: is the data there? The question, and its answer from the manifests
+- `inventory`: what the manifests say, several reports side by side
+- `check`: is the set-up right? What trying each part found
+- `trial`: each part of it tried
+- `page`: what all pages have in common
+- `coverage_page`: coverage as a page
+- `calendar_grid`: its calendars
+- `check_page`: the check as a page
+- `openapi`: all answers, described
 - `services`: what the periods of one call work with
 - `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means
 - `source.links`: which signed links are taken

@@ -1,9 +1,9 @@
-"""What the caller gets: 200 with the exports, or a problem document (RFC 9457) with the same."""
+"""What the caller gets: 200 with exports or what a question asked, or a problem document (RFC 9457) with the same."""
 
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analytics_export.errors import (
@@ -11,16 +11,31 @@ from analytics_export.errors import (
     DeadlineReached,
     ExportError,
     InvalidRequest,
+    Misconfigured,
     NotAvailableYet,
+    NotFound,
     TryAgainLater,
     worst,
 )
 from analytics_export.report import ExportResult, Status
 
-Answer = tuple[str, int, dict[str, str]]
+Answer = tuple[str | bytes, int, dict[str, str]]
 """Body, status and headers, as Flask takes them."""
+
 TRY_THIS_AGAIN = 409
 """To Cloud Tasks: try this task again, and go on with the others as before."""
+SEE_CHECK = "GET /check tries every part of the set-up."
+QUESTION_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept, Accept-Encoding"}
+"""Of every answer to a GET: it tells of this moment, in the form that was asked for."""
+
+WORTH_PACKING_BYTES = 1400
+"""Less fits into one packet anyway."""
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists and does not take this method."""
+
+    status = 405
 
 
 @dataclass(frozen=True)
@@ -52,23 +67,22 @@ class Answers:
 
         `status` is the error's own unless it is given.
         """
-        status = status or error.status
-        document = {"type": error.type, "title": error.title, "status": status, "detail": error.detail}
-        headers = {"Content-Type": "application/problem+json"}
-        if isinstance(error, TryAgainLater):
-            waits_s = [result.error.retry_after_s for result in results if isinstance(result.error, TryAgainLater)]
-            headers["Retry-After"] = str(math.ceil(min([*waits_s, error.retry_after_s])))
-        return json.dumps(document | self._report(results)), status, headers
+        waits_s = [result.error.retry_after_s for result in results if isinstance(result.error, TryAgainLater)]
+        return _problem(error, self._report(results), waits_s, status=status)
 
-    def method_not_allowed(self) -> Answer:
+    def no_such_path(self, paths: Iterable[str]) -> Answer:
+        """Answer 404."""
+        return self.problem(NotFound(f"Expected one of the paths {', '.join(paths)}."))
+
+    def method_not_allowed(self, allowed: Iterable[str]) -> Answer:
         """Answer 405."""
-        error = InvalidRequest("Expected POST with a JSON object, or with the fields as query parameters.")
-        document = {"type": error.type, "title": error.title, "status": 405, "detail": error.detail}
-        return (
-            json.dumps(document | self._report([])),
-            405,
-            {"Content-Type": "application/problem+json", "Allow": "POST"},
+        error = MethodNotAllowed(
+            "Expected POST with a JSON object, or with the fields as query parameters; GET asks what is there."
+            if "POST" in allowed
+            else "Expected GET or HEAD."
         )
+        body, status, headers = self.problem(error)
+        return body, status, headers | {"Allow": ", ".join(allowed)}
 
     def _report(self, results: Sequence[ExportResult]) -> dict[str, object]:
         return {
@@ -76,3 +90,38 @@ class Answers:
             "bytes_copied": sum(result.bytes_copied for result in results),
             "seconds": round(time.monotonic() - self.began_s, 3),
         }
+
+
+def to_question(value: Mapping[str, object], error: ExportError | None = None) -> Answer:
+    """Answer a GET: 200 with the value, or with an error the same in its problem document."""
+    if error is None:
+        return json.dumps(value), 200, QUESTION_HEADERS | {"Content-Type": "application/json"}
+    body, status, headers = _problem(error, value)
+    return body, status, QUESTION_HEADERS | headers
+
+
+def packed(answer: Answer, *, is_taken: bool) -> Answer:
+    """Return an answer compressed, where the caller takes gzip and it is worth it."""
+    import gzip  # noqa: PLC0415 - only questions have long answers
+
+    body, status, headers = answer
+    data = body.encode() if isinstance(body, str) else body
+    if not is_taken or len(data) < WORTH_PACKING_BYTES:
+        return answer
+    return gzip.compress(data, compresslevel=6, mtime=0), status, headers | {"Content-Encoding": "gzip"}
+
+
+def _problem(
+    error: ExportError, more: Mapping[str, object], waits_s: Sequence[float] = (), *, status: int | None = None
+) -> Answer:
+    status = status or error.status
+    document = {"type": error.type, "title": error.title, "status": status, "detail": detail_of(error)}
+    headers = {"Content-Type": "application/problem+json"}
+    if isinstance(error, TryAgainLater):
+        headers["Retry-After"] = str(math.ceil(min([*waits_s, error.retry_after_s])))
+    return json.dumps({**document, **more}), status, headers
+
+
+def detail_of(error: ExportError) -> str:
+    """Return what an answer says of an error: where the set-up is wrong, also where all of it is tried."""
+    return f"{error.detail} {SEE_CHECK}" if isinstance(error, Misconfigured) else error.detail

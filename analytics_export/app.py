@@ -1,9 +1,10 @@
 """What a warm instance keeps, and how a call is put together from it."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import requests
 from google.cloud.storage import Client
@@ -11,9 +12,11 @@ from google.cloud.storage import Client
 from analytics_export.bucket.bucket import Bucket, connect
 from analytics_export.bucket.layout import Layout
 from analytics_export.config import Settings
+from analytics_export.coverage import Coverage, CoverageRequest, coverage
 from analytics_export.errors import Misconfigured, TryAgainLater
 from analytics_export.export_request import ExportRequest, Purpose
 from analytics_export.http import session
+from analytics_export.inventory import summaries
 from analytics_export.logs import Log
 from analytics_export.planning import Planning
 from analytics_export.report import ExportResult
@@ -28,6 +31,11 @@ from analytics_export.transfer_pool import TransferPool
 
 if TYPE_CHECKING:
     from analytics_export.tasks import TaskQueue
+
+T = TypeVar("T")
+
+COVERAGE_S = 60.0
+"""A question of coverage takes well under a second; after so long, nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +89,12 @@ class App:
                 return Planning(
                     services,
                     request,
-                    partial(hand_on, self._task_queue, refresh=refresh, deadline=services.deadline),
+                    partial(hand_on, self.task_queue, refresh=refresh, deadline=services.deadline),
                 )
 
     @cached_property
-    def _task_queue(self) -> "TaskQueue":
+    def task_queue(self) -> "TaskQueue":
+        """The queue that TASKS_QUEUE names; raises Misconfigured without one."""
         if self.settings.tasks_queue is None:
             raise Misconfigured(
                 "TASKS_QUEUE is not set, and `enqueue` needs a queue. Let Terraform make it (queue.enabled), "
@@ -95,21 +104,39 @@ class App:
 
         return TaskQueue(self.settings.tasks_queue, emulator=self.settings.cloud_tasks_emulator)
 
+    def coverage(self, request: CoverageRequest) -> Coverage:
+        """Return what is there and what is missing, or raise in time whatever hangs."""
+
+        def work(deadline: Deadline) -> Coverage:
+            found = summaries(self.bucket(deadline), request)
+            return coverage(request, found, analytics_id=self.settings.analytics_id)
+
+        return self.within(COVERAGE_S, work)
+
+    def within(self, seconds: float, work: Callable[[Deadline], T]) -> T:
+        """Return what `work` returns for a deadline of so many seconds, without any grace after it."""
+        deadline = Deadline(seconds, Clock(), grace_s=0)
+        return TimeLimit(deadline).run(lambda: work(deadline), every_second=lambda: None)
+
     def _services(self, deadline: Deadline, log: Log) -> Services:
         settings = self.settings
         return Services(
             service=ExportService(settings, self.api_key, self.session, deadline),
             source=Source(self.session, deadline, settings.stall_s),
-            bucket=Bucket(
-                self.storage,
-                self.session,
-                bucket=settings.bucket,
-                layout=Layout(settings.object_prefix),
-                stall_s=settings.stall_s,
-                deadline=deadline,
-            ),
+            bucket=self.bucket(deadline),
             pool=TransferPool(deadline, settings.parallel_transfers),
             deadline=deadline,
             analytics_id=settings.analytics_id,
             log=log,
+        )
+
+    def bucket(self, deadline: Deadline) -> Bucket:
+        """Return the bucket for one call."""
+        return Bucket(
+            self.storage,
+            self.session,
+            bucket=self.settings.bucket,
+            layout=Layout(self.settings.object_prefix),
+            stall_s=self.settings.stall_s,
+            deadline=deadline,
         )

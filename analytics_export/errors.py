@@ -2,7 +2,8 @@
 
     ExportError
     ├── InvalidRequest              400  the caller mends the request
-    │   └── PeriodNotFinished       400
+    │   ├── PeriodNotFinished       400
+    │   └── NotFound                404
     ├── Misconfigured               500  the operator mends a setting, the secret or the bucket
     ├── ExportServiceRefused        502  the operator renews the key
     ├── ExportServiceError          502  somebody looks at the log
@@ -12,6 +13,7 @@
     └── TryAgainLater               503  nobody: the next call goes on
         ├── NotAvailableYet
         ├── UpstreamUnavailable
+        ├── PeriodsMissing
         ├── Conflict                     (another run, or a new issue of the export, changes the same period)
         └── DeadlineReached
 
@@ -49,6 +51,14 @@ class PeriodNotFinished(InvalidRequest):
 
     type = "period-not-finished"
     title = "The period is not finished yet"
+
+
+class NotFound(InvalidRequest):
+    """Nothing answers under this path."""
+
+    type = "not-found"
+    title = "There is nothing under this path"
+    status = 404
 
 
 class Misconfigured(ExportError):
@@ -132,6 +142,16 @@ class UpstreamUnavailable(TryAgainLater):
         """`asked_to_wait_s` is the service's own Retry-After, if it gave one."""
         super().__init__(detail, retry_after_s=max(300.0, asked_to_wait_s or 0))
         self.asked_to_wait_s = asked_to_wait_s
+
+
+class PeriodsMissing(TryAgainLater):
+    """The caller of a question demands that every period that is due is there, and one is not."""
+
+    type = "periods-missing"
+    title = "Periods are missing"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_s=900)
 
 
 class Conflict(TryAgainLater):

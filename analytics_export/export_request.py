@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
+from analytics_export.fields import asked_at, boolean, day_of, json_type, one_of, shown
 from analytics_export.periods import (
     Aggregation,
     Export,
@@ -19,8 +20,6 @@ from analytics_export.periods import (
     finished_within,
     last_finished,
 )
-
-E = TypeVar("E", bound=StrEnum)
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PERIODS = 400
@@ -68,10 +67,10 @@ def parse(
     Raises InvalidRequest, naming the field and what it accepts, and PeriodNotFinished.
     """
     fields = _fields(body, query)
-    now = _now(schedule_time, clock)
-    aggregation = _one_of(Aggregation, fields, "aggregation")
-    frequency = _one_of(Frequency, fields, "frequency")
-    refresh, dry_run, enqueue = (_boolean(fields, name) for name in SWITCHES)
+    now = asked_at(schedule_time, clock)
+    aggregation = one_of(Aggregation, fields, "aggregation")
+    frequency = one_of(Frequency, fields, "frequency")
+    refresh, dry_run, enqueue = (boolean(fields, name) for name in SWITCHES)
     at_most = MAX_PLANNED_PERIODS if dry_run or enqueue else MAX_PERIODS
     chosen = [name for name in SELECTORS if name in fields]
     periods: tuple[Period, ...]
@@ -79,9 +78,9 @@ def parse(
         case []:
             periods = (_last_finished(frequency, now),)
         case ["date"]:
-            periods = (_holding(frequency, _day(fields, "date"), now),)
+            periods = (_holding(frequency, day_of(fields, "date"), now),)
         case ["from", "to"]:
-            periods = _span(frequency, _day(fields, "from"), _day(fields, "to"), now, at_most=at_most)
+            periods = _span(frequency, day_of(fields, "from"), day_of(fields, "to"), now, at_most=at_most)
         case ["last"]:
             periods = tuple(islice(finished_before(frequency, now), _count(fields, "last", at_most=at_most)))
         case _:
@@ -101,11 +100,11 @@ def _fields(body: bytes, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     fields = _json_object(body) if body.strip() else {}
     for name, values in query.items():
         if len(values) > 1 or name in fields:
-            raise InvalidRequest(f"Field {_shown(name)} is given more than once; give it once.")
+            raise InvalidRequest(f"Field {shown(name)} is given more than once; give it once.")
         fields[name] = _from_query(name, values[0])
     for name in fields:
         if name not in FIELDS:
-            raise InvalidRequest(f"Unknown field {_shown(name)}; the fields are {', '.join(FIELDS)}.")
+            raise InvalidRequest(f"Unknown field {shown(name)}; the fields are {', '.join(FIELDS)}.")
     return fields
 
 
@@ -121,7 +120,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
             'Expected a JSON object such as {"aggregation": "granular", "frequency": "daily"}; the body is not JSON.'
         ) from exc
     if not isinstance(value, dict):
-        raise InvalidRequest(f"Expected a JSON object; the body is a JSON {_json_type(value)}.")
+        raise InvalidRequest(f"Expected a JSON object; the body is a JSON {json_type(value)}.")
     return value
 
 
@@ -144,51 +143,11 @@ def _from_query(name: str, value: str) -> object:
     return value
 
 
-def _now(schedule_time: str | None, clock: Callable[[], datetime]) -> datetime:
-    if schedule_time is None:
-        return clock()
-    try:
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*([Zz]|[+-][0-9]{2}:[0-9]{2})", schedule_time):
-            raise ValueError(schedule_time)
-        return datetime.fromisoformat(schedule_time.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as exc:
-        raise InvalidRequest(
-            "Header X-CloudScheduler-ScheduleTime: expected an RFC 3339 time such as 2022-04-02T09:00:00Z; "
-            f"got {_shown(schedule_time)}."
-        ) from exc
-
-
-def _one_of(kind: type[E], fields: Mapping[str, Any], name: str) -> E:
-    accepted = " or ".join(f'"{member}"' for member in kind)
-    if name not in fields:
-        raise InvalidRequest(f"Field `{name}` is missing; it must be {accepted}.")
-    if fields[name] not in list(kind):
-        raise InvalidRequest(f"Field `{name}`: expected {accepted}; got {_shown(fields[name])}.")
-    return kind(fields[name])
-
-
-def _boolean(fields: Mapping[str, Any], name: str) -> bool:
-    value = fields.get(name, False)
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"Field `{name}`: expected true or false; got {_shown(value)}.")
-    return value
-
-
 def _count(fields: Mapping[str, Any], name: str, *, at_most: int) -> int:
     value = fields[name]
     if type(value) is not int or not 1 <= value <= at_most:
-        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {at_most}; got {_shown(value)}.")
+        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {at_most}; got {shown(value)}.")
     return value
-
-
-def _day(fields: Mapping[str, Any], name: str) -> date:
-    value = fields[name]
-    try:
-        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            raise ValueError(name)
-        return date.fromisoformat(value)
-    except ValueError as exc:
-        raise InvalidRequest(f"Field `{name}`: expected a date as YYYY-MM-DD; got {_shown(value)}.") from exc
 
 
 def _last_finished(frequency: Frequency, now: datetime) -> Period:
@@ -221,23 +180,3 @@ def _span(frequency: Frequency, first: date, last: date, now: datetime, *, at_mo
             f"The span {first}..{last} holds more than {at_most} {frequency} periods; ask for it in parts{hint}."
         )
     return periods
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list | dict):
-        return f"a JSON {_json_type(value)}"
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - an answer need not repeat a long value
-
-
-def _json_type(value: object) -> str:
-    names = {
-        dict: "object",
-        list: "array",
-        str: "string",
-        bool: "boolean",
-        int: "number",
-        float: "number",
-        type(None): "null",
-    }
-    return names[type(value)]

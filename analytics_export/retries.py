@@ -51,11 +51,12 @@ class Clock:
 
 
 class Deadline:
-    """When one run ends: no work starts after `seconds`; what is under way may go on for `GRACE_S` more."""
+    """When one run ends: no work starts after `seconds`; what is under way may go on for `grace_s` (`GRACE_S`) more."""
 
-    def __init__(self, seconds: float, clock: Clock) -> None:
+    def __init__(self, seconds: float, clock: Clock, *, grace_s: float | None = None) -> None:
         self.clock = clock
         self._at = clock.monotonic() + seconds
+        self._grace_s = GRACE_S if grace_s is None else grace_s
 
     @property
     def is_over(self) -> bool:
@@ -65,7 +66,7 @@ class Deadline:
     @property
     def grace_left_s(self) -> float:
         """How long work under way may still go on; negative when it must stop."""
-        return self._at + GRACE_S - self.clock.monotonic()
+        return self._at + self._grace_s - self.clock.monotonic()
 
     def check(self) -> None:
         """Raise DeadlineReached when no new work may start."""

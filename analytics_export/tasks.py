@@ -30,6 +30,7 @@ PLACEHOLDER_URL = "https://queue.invalid/"
 DISPATCH_DEADLINE = timedelta(seconds=1800)
 """The longest that Cloud Tasks waits for an answer; a run ends before."""
 
+CREATE_TASKS = "cloudtasks.tasks.create"
 THREADS = 32
 CALL_TIMEOUT_S = 10.0
 BUDGET_S = 20.0
@@ -113,6 +114,26 @@ class TaskQueue:
             worker.result()  # raises what is a defect
         return creations.outcome()
 
+    def check_access(self, *, timeout_s: float) -> None:
+        """Find out whether tasks could be created, without creating any.
+
+        Raises Misconfigured or UpstreamUnavailable. A stand-in without IAM is asked whether it has the queue.
+        Source: IAM, "testIamPermissions": it needs no permission, and grants none on what is not there.
+        """
+        try:
+            client = self._opened()
+            try:
+                answer = client.test_iam_permissions(
+                    {"resource": self._queue, "permissions": [CREATE_TASKS]}, timeout=timeout_s
+                )
+            except exceptions.MethodNotImplemented:
+                client.get_queue(name=self._queue, timeout=timeout_s)
+                return
+        except (exceptions.GoogleAPIError, GoogleAuthError) as exc:
+            raise self._error_for(exc) from exc
+        if CREATE_TASKS not in answer.permissions:
+            raise self._no_access()
+
     def _opened(self) -> tasks_v2.CloudTasksClient:
         with self._opening:
             if self._client is None:
@@ -144,8 +165,7 @@ class TaskQueue:
             raise self._error_for(exc) from exc
 
     def _error_for(self, exc: Exception) -> ExportError:
-        _, project, _, location, _, name = self._queue.split("/")
-        place = f"{name} --location {location} --project {project}"
+        place = self._place()
         match exc:
             case GoogleAuthError():
                 return no_credentials(exc)
@@ -155,11 +175,7 @@ class TaskQueue:
                     f"target. A new one takes a minute to be known: gcloud tasks queues describe {place}"
                 )
             case exceptions.PermissionDenied() | exceptions.Unauthenticated():
-                return Misconfigured(
-                    f"TASKS_QUEUE: the function's service account may not create tasks in {self._queue}, or the API "
-                    "cloudtasks.googleapis.com is off. Grant the account roles/cloudtasks.enqueuer on the queue: "
-                    f"gcloud tasks queues add-iam-policy-binding {place} --role roles/cloudtasks.enqueuer --member ..."
-                )
+                return self._no_access()
             case exceptions.InvalidArgument() | exceptions.FailedPrecondition():
                 return Misconfigured(
                     f"TASKS_QUEUE: {self._queue} did not accept a task ({type(exc).__name__}). It has to be a queue as "
@@ -169,6 +185,17 @@ class TaskQueue:
         return UpstreamUnavailable(
             f"Cloud Tasks did not take a task within {BUDGET_S:.0f} s ({type(last).__name__}). Call again later."
         )
+
+    def _no_access(self) -> Misconfigured:
+        return Misconfigured(
+            f"TASKS_QUEUE: the function's service account may not create tasks in {self._queue}, the queue does not "
+            "exist, or the API cloudtasks.googleapis.com is off. Grant the account roles/cloudtasks.enqueuer on the queue: "
+            f"gcloud tasks queues add-iam-policy-binding {self._place()} --role roles/cloudtasks.enqueuer --member ..."
+        )
+
+    def _place(self) -> str:
+        _, project, _, location, _, name = self._queue.split("/")
+        return f"{name} --location {location} --project {project}"
 
 
 class _Creations:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 from local import rates
 from local.function import Answer, FunctionProcess
@@ -71,6 +73,7 @@ def demo() -> int:
             _show_decisions(show, stack, folder)
             _show_interactions(show, stack, folder)
         _backfill(show, stack)
+        _ask_coverage(show)
         if show.wrong:
             say(f"\nThe function's output:\n{function.output()}")
     if show.wrong:
@@ -202,6 +205,23 @@ def _show_query(query: str) -> None:
 def _day(stack: Stack, aggregation: str) -> list[bytes]:
     """The day's files, as the export service has them."""
     return [info.read_bytes() for info in stack.exports.files(PERIODS["daily"][1].format(aggregation)).values()]
+
+
+def _ask_coverage(show: _Show) -> None:
+    show.title("8. What is there, and what is missing, of the first ten days of April")
+    query = {"from": "2022-04-01", "to": "2022-04-10"}
+    say(f"$ curl '{show.function.url}/?{urlencode(query)}'")
+    answer = show.function.get(query=query).json()
+    coverage: Any = answer.get("coverage", [])
+    for each in coverage:
+        kind = f"{each['aggregation']}, {each['frequency']}:"
+        missing = [period["start_date"] for period in each["periods"] if period["status"] == "missing"]
+        gaps = f", {missing[0]} to {missing[-1]}" if len(missing) > 1 else "".join(f", {day}" for day in missing)
+        say(f"  {kind:<21} {each['complete']} complete, {each['bytes']:>7,} bytes; {each['missing']} missing{gaps}")
+    counts = {each["frequency"]: (each["complete"], each["missing"]) for each in coverage}
+    expected = {"daily": (1, 9), "weekly": (1, 1), "monthly": (1, 0)}
+    show.expect("what was exported is complete, and the rest missing", holds=counts == expected)
+    say("  A browser gets it as a page: `make serve` keeps everything up and prints the address.")
 
 
 def _folder(stack: Stack, temporary: Path) -> Path:

@@ -158,15 +158,28 @@ class FunctionProcess:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         method: str = "POST",
+        path: str = "",
         timeout: float = 110.0,
     ) -> Answer:
         """Call it with `body` as JSON, or with `raw` as it is, or with neither."""
         data = raw if raw is not None or body is None else json.dumps(body).encode()
         started = time.monotonic()
         response = requests.request(
-            method, self.url, data=data, params=query, headers=headers, timeout=timeout, allow_redirects=False
+            method,
+            f"{self.url}/{path}",
+            data=data,
+            params=query,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
         )
         return Answer(response.status_code, response.headers, response.text, time.monotonic() - started)
+
+    def get(
+        self, path: str = "", *, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask it a question."""
+        return self.post(method="GET", path=path, query=query, headers=headers)
 
     def output(self) -> str:
         """Everything that it wrote to stdout and stderr so far."""

@@ -13,7 +13,7 @@ from local.stack import ANALYTICS_ID, API_KEY, Stack
 LOOK_S = 0.2
 
 _TEXT = """\
-The function        {function}
+The function        {function}  (open it in a browser: what is there and what is missing)
 Export service      {exports}
 Cloud Storage       {storage}
 Secret Manager      {secrets} (gRPC)
@@ -32,6 +32,10 @@ far that has come:
 
 Look at what landed:
   find {folder} -type f
+
+What is there and what is missing, and whether the set-up is right; in a browser both are pages:
+  curl {function}/
+  curl {function}/check
 
 Ask the export service yourself:
   curl -H 'x-api-key: {key}' {exports}/download/v2/analytics/{analytics_id}/granular-2022-04-01

@@ -21,6 +21,11 @@ output "bucket" {
   value       = local.bucket
 }
 
+output "check_command" {
+  description = "Tries every part of the set-up without changing anything, and says what to do about what is wrong: the first thing to run after the key was added."
+  value       = "curl -sS ${google_cloudfunctions2_function.export.service_config[0].uri}/check -H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
+}
+
 output "dataset" {
   description = "The BigQuery dataset, PROJECT.DATASET."
   value       = "${var.project_id}.${google_bigquery_dataset.exports.dataset_id}"

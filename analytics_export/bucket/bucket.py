@@ -36,6 +36,9 @@ from analytics_export.source.stored_headers import SourceFile
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 """A manifest of some 15,000 files; what is longer is not read and counts as no manifest."""
 
+PERMISSIONS = ("storage.objects.list", "storage.objects.get", "storage.objects.create", "storage.objects.delete")
+"""All that is done to the bucket, whose role roles/storage.objectUser has them; replacing takes create and delete."""
+
 T = TypeVar("T")
 
 
@@ -91,6 +94,14 @@ class Bucket:
     def uri(self, name: str) -> str:
         """Return the gs:// form of a name."""
         return f"gs://{self._bucket.name}/{name}"
+
+    def missing_permissions(self) -> list[str]:
+        """Return which of `PERMISSIONS` the function's account lacks; raises Misconfigured where there is no bucket."""
+        granted = self._call(
+            lambda: self._bucket.test_iam_permissions(list(PERMISSIONS), timeout=self._stall_s, retry=None),
+            "storage.buckets.testIamPermissions",
+        )
+        return [permission for permission in PERMISSIONS if permission not in granted]
 
     # A period's files
 

@@ -14,6 +14,7 @@ import pytest
 import requests
 from google.cloud.storage import Client
 
+import main
 from analytics_export import export_request
 from analytics_export.bucket.bucket import Bucket
 from analytics_export.bucket.layout import Layout
@@ -413,6 +414,13 @@ class TestOutputs:
             assert "analytics-export-2" in words
             assert words[words.index("--location") + 1] == "europe-west1"
             assert words[words.index("--project") + 1] == "my-project"
+
+    def test_the_check_asks_a_path_that_the_function_answers_with_a_token(self) -> None:
+        asked = shlex.split(outputs("defaults")["check_command"])
+        uri = resources("defaults", "google_cloudfunctions2_function")["export"]["service_config"][0]["uri"]
+        assert asked[2].startswith(uri)
+        assert "GET" in main.ROUTES[asked[2].removeprefix(uri)]
+        assert asked[3:] == ["-H", "Authorization: Bearer $(gcloud auth print-identity-token)"]
 
     def test_runs_now_name_jobs_that_exist(self) -> None:
         commands = outputs("everything")["run_now_commands"]

@@ -106,3 +106,17 @@ def test_importing_main_is_quick() -> None:
         subprocess.run([sys.executable, "-c", "import main"], cwd=REPOSITORY, check=True, timeout=30)
         took_s.append(time.perf_counter() - began)
     assert min(took_s) < 0.6
+
+
+def test_what_only_questions_need_is_not_loaded_for_an_export() -> None:
+    """So a page costs an export neither time nor memory."""
+    code = "import main, sys, analytics_export.app; print(*sorted(sys.modules))"
+    run = subprocess.run(  # noqa: S603 - this interpreter, our own code
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30
+    )
+    loaded = {name.removeprefix("analytics_export.") for name in run.stdout.split()}
+    assert "run" in loaded
+    assert (
+        loaded & {"page", "coverage_page", "calendar_grid", "check", "check_page", "trial", "openapi", "jinja2"}
+        == set()
+    )
