@@ -124,10 +124,10 @@ class TaskQueue:
             client = self._opened()
             try:
                 answer = client.test_iam_permissions(
-                    {"resource": self._queue, "permissions": [CREATE_TASKS]}, timeout=timeout_s
+                    {"resource": self._queue, "permissions": [CREATE_TASKS]}, timeout=timeout_s, retry=None
                 )
             except exceptions.MethodNotImplemented:
-                client.get_queue(name=self._queue, timeout=timeout_s)
+                client.get_queue(name=self._queue, timeout=timeout_s, retry=None)
                 return
         except (exceptions.GoogleAPIError, GoogleAuthError) as exc:
             raise self._error_for(exc) from exc
@@ -189,7 +189,7 @@ class TaskQueue:
     def _no_access(self) -> Misconfigured:
         return Misconfigured(
             f"TASKS_QUEUE: the function's service account may not create tasks in {self._queue}, the queue does not "
-            "exist, or the API cloudtasks.googleapis.com is off. Grant the account roles/cloudtasks.enqueuer on the queue: "
+            "exist, or the API cloudtasks.googleapis.com is off. Grant roles/cloudtasks.enqueuer on the queue: "
             f"gcloud tasks queues add-iam-policy-binding {self._place()} --role roles/cloudtasks.enqueuer --member ..."
         )
 
