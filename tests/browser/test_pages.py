@@ -187,7 +187,7 @@ def test_the_check_is_a_click_away(stack: Stack, browser: Browser, function: Wat
         assert page.get_by_text("Not right: export service.").is_visible()
         rows = page.get_by_role("row").all()
         assert [row.get_by_role("cell").first.text_content() for row in rows[1:]] == [
-            "right", "right", "not right", "right",
+            "right", "right", "not right", "right", "right",
         ]  # fmt: skip
         assert "Ask Usercentrics for a valid key" in str(rows[3].text_content())
         page.get_by_role("link", name="Coverage").click()

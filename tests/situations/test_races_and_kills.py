@@ -246,6 +246,7 @@ def test_what_is_there_may_be_compared_after_the_deadline(world: World) -> None:
 
 def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) -> None:
     """Complete periods are no progress: the first that is not complete goes on."""
+    world.issue(shards(3, size=1000))
     hurried = world.start(DEADLINE_SECONDS="0.001")
     seen = 0
     for _ in range(20):
