@@ -30,14 +30,4 @@ locals {
       catch_up_schedule = coalesce(export.catch_up_schedule, "${local._minutes[key]} 12,20 * * *")
     }
   }
-
-  # The hours of every day at which something runs, two digits each, and the longest pause between two.
-  _daily_hours = sort(distinct(flatten([
-    for schedule in flatten([for export in values(local.exports) : concat([export.schedule], export.catch_up_last > 0 ? [export.catch_up_schedule] : [])]) :
-    [for hour in split(",", split(" ", schedule)[1]) : format("%02d", tonumber(hour))] if endswith(schedule, " * * *")
-  ])))
-  longest_pause_hours = length(local._daily_hours) == 0 ? 48 : max([
-    for position, hour in local._daily_hours :
-    (position + 1 < length(local._daily_hours) ? tonumber(local._daily_hours[position + 1]) : 24 + tonumber(local._daily_hours[0])) - tonumber(hour)
-  ]...)
 }

@@ -1,19 +1,29 @@
 variable "alerts" {
-  description = "Watching. emails: who is told; empty means incidents show in the console only. silent_hours: how long no run may find a complete export before the alert (4..23, and 2 more than the longest pause between daily runs, which is 12)."
+  description = "Watching. channels: existing notification channels (Slack, PagerDuty, webhooks, ...) by full name. columns_changed: also send a notice when an export's columns change. emails: where they go by e-mail; with neither channels nor emails, incidents show in the console only. runbooks_url: where docs/runbooks can be read, such as https://github.com/OWNER/REPOSITORY/blob/TAG/docs/runbooks; alerts then carry a page's first lines and a link to it, otherwise the whole page."
   type = object({
-    emails       = optional(set(string), [])
-    silent_hours = optional(number, 18)
+    channels        = optional(set(string), [])
+    columns_changed = optional(bool, false)
+    emails          = optional(set(string), [])
+    runbooks_url    = optional(string)
   })
   default  = {}
   nullable = false
 
   validation {
+    condition     = alltrue([for channel in var.alerts.channels : can(regex("^projects/[a-z0-9:.-]+/notificationChannels/[A-Za-z0-9_-]+$", channel))])
+    error_message = "alerts.channels: expected full names, projects/PROJECT/notificationChannels/ID, as `gcloud beta monitoring channels list --format 'value(name)'` prints them."
+  }
+  validation {
     condition     = alltrue([for email in var.alerts.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
     error_message = "alerts.emails: expected e-mail addresses such as data-team@example.com."
   }
   validation {
-    condition     = var.alerts.silent_hours >= 4 && var.alerts.silent_hours <= 23 && floor(var.alerts.silent_hours) == var.alerts.silent_hours
-    error_message = "alerts.silent_hours: expected a whole number, 4..23. More is outside the window that every project can alert on."
+    condition     = length(var.alerts.emails) + length(var.alerts.channels) <= 16
+    error_message = "alerts: expected at most 16 emails and channels together; an alert policy takes no more."
+  }
+  validation {
+    condition     = var.alerts.runbooks_url == null || can(regex("^https://[^\\s?#]+$", var.alerts.runbooks_url))
+    error_message = "alerts.runbooks_url: expected an https:// address of the folder docs/runbooks, without query, or null."
   }
 }
 

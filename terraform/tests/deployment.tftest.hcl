@@ -38,6 +38,10 @@ mock_provider "archive" {
 }
 mock_provider "time" {
   override_during = plan
+
+  mock_resource "time_static" {
+    defaults = { rfc3339 = "2026-01-07T10:00:00Z" } # a Wednesday
+  }
 }
 
 variables {
@@ -139,10 +143,6 @@ run "defaults" {
     error_message = "On the project the build account may read the function's sources only."
   }
   assert {
-    condition     = local.longest_pause_hours == 12
-    error_message = "Runs are at most half a day apart: 8, 12 and 20 o'clock."
-  }
-  assert {
     condition     = length(google_bigquery_table.exports) + length(google_bigquery_table.files) + length(google_bigquery_table.missing_periods) == 0
     error_message = "No table before there is a file to read: BigQuery would refuse it."
   }
@@ -221,7 +221,12 @@ run "everything" {
   command = plan
 
   variables {
-    alerts          = { emails = ["data-team@example.com"], silent_hours = 14 }
+    alerts = {
+      channels        = ["projects/my-project/notificationChannels/1234567890"]
+      columns_changed = true
+      emails          = ["data-team@example.com"]
+      runbooks_url    = "https://example.com/docs/runbooks/"
+    }
     api_key         = "key-that-must-not-be-kept"
     api_key_version = "7"
     bigquery        = { dataset_id = "Usercentrics_1", readers = ["group:analysts@example.com"] }

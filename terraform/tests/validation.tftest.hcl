@@ -17,22 +17,6 @@ run "an_alert_to_no_address" {
   expect_failures = [var.alerts]
 }
 
-run "silence_of_a_few_hours" {
-  command = plan
-  variables {
-    alerts = { silent_hours = 3 }
-  }
-  expect_failures = [var.alerts]
-}
-
-run "silence_longer_than_can_be_alerted_on" {
-  command = plan
-  variables {
-    alerts = { silent_hours = 24 }
-  }
-  expect_failures = [var.alerts]
-}
-
 run "an_analytics_id_that_is_a_path" {
   command = plan
   variables {
@@ -395,26 +379,50 @@ run "a_location_that_leaves_the_region_behind" {
   expect_failures = [var.region]
 }
 
-run "silence_shorter_than_the_pause_between_runs" {
+run "a_daily_export_that_does_not_run_every_day" {
   command = plan
   variables {
-    alerts = { silent_hours = 13 }
+    exports = { "granular/daily" = { schedule = "20 8 * * 1-5", catch_up_last = 0 } }
   }
-  expect_failures = [google_monitoring_alert_policy.silent]
+  expect_failures = [google_cloud_scheduler_job.check]
 }
 
-run "nothing_that_runs_every_day" {
+run "a_weekly_export_on_tuesdays_without_a_catch_up" {
   command = plan
   variables {
-    exports = { "granular/weekly" = { catch_up_last = 0 } }
+    exports = { "granular/weekly" = { schedule = "20 8 * * 2", catch_up_last = 0 } }
   }
-  expect_failures = [google_monitoring_alert_policy.silent]
+  expect_failures = [google_cloud_scheduler_job.check]
 }
 
-run "one_run_a_day" {
+run "a_monthly_export_whose_catch_up_comes_on_the_15th" {
   command = plan
   variables {
-    exports = { "granular/daily" = { catch_up_schedule = "50 08 * * *" } }
+    exports = { "granular/monthly" = { schedule = "20 8 2 * *", catch_up_schedule = "20 12 15 * *" } }
   }
-  expect_failures = [google_monitoring_alert_policy.silent]
+  expect_failures = [google_cloud_scheduler_job.check]
+}
+
+run "a_channel_by_its_display_name" {
+  command = plan
+  variables {
+    alerts = { channels = ["#data-alerts"] }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "runbooks_without_https" {
+  command = plan
+  variables {
+    alerts = { runbooks_url = "docs/runbooks" }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "more_places_than_a_policy_takes" {
+  command = plan
+  variables {
+    alerts = { emails = [for number in range(17) : "team-${number}@example.com"] }
+  }
+  expect_failures = [var.alerts]
 }
