@@ -2,9 +2,9 @@
 locals {
   _channels = concat([for channel in google_monitoring_notification_channel.email : channel.id], sort(var.alerts.channels))
 
-  # Before a key was added, runs fail and periods stay missing without anything being wrong. Once something is complete,
-  # the catch-ups say so twice a day, and a key that goes missing later hides nothing.
-  _waiting_for_key = "((sum(increase(${local._promql.no_key}[23h])) > 0.5) unless (sum(increase(${local._promql.completed}[23h])) > 0.5))"
+  # Before a key was added, runs fail and periods stay missing without anything being wrong. A day, because what failed
+  # without a key is over only when the next night's checks are.
+  _waiting_for_key = "(sum(increase(${local._promql.no_key}[24h])) > 0.5)"
 
   _runbooks = "${path.module}/../docs/runbooks"
   _runbook_words = {

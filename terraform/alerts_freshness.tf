@@ -1,7 +1,8 @@
 # Is everything there? See checks.tf for who asks.
 
-# An alert for each export, so that none hides behind another. It stays for 23 hours after the checks at three and seven, or
-# until a check passes, and comes again with the next two while the period is missing: a message a day.
+# An alert for each export, so that none hides behind another. It opens with the second of the night's checks, stays for ten
+# hours or until a check passes, and comes again the next night while the period is missing: a message a day. Longer windows
+# would still see the night before a key was added.
 resource "google_monitoring_alert_policy" "missing" {
   for_each = local.checks
 
@@ -15,7 +16,7 @@ resource "google_monitoring_alert_policy" "missing" {
   conditions {
     display_name = "Both checks of the night failed, and none has passed since"
     condition_prometheus_query_language {
-      query                     = "((sum(increase(${local._promql_of_check[each.key].failed}[23h])) > 1.5) unless (sum(increase(${local._promql_of_check[each.key].passed}[23h])) > 0.5)) unless ${local._waiting_for_key}"
+      query                     = "((sum(increase(${local._promql_of_check[each.key].failed}[14h])) > 1.5) unless (sum(increase(${local._promql_of_check[each.key].passed}[14h])) > 0.5)) unless ${local._waiting_for_key}"
       duration                  = "0s"
       evaluation_interval       = "300s"
       disable_metric_validation = true

@@ -47,7 +47,7 @@ resource "google_monitoring_alert_policy" "gave_up" {
   depends_on = [google_project_service.api]
 }
 
-# A secret without a usable key is left to key_missing, which knows whether there ever was one.
+# A secret without any version is left to key_missing, which knows whether there ever was a key.
 resource "google_monitoring_alert_policy" "key_refused" {
   project               = var.project_id
   display_name          = local.runbooks["key_refused"].title
@@ -99,7 +99,7 @@ resource "google_monitoring_alert_policy" "key_missing" {
   user_labels           = var.labels
 
   conditions {
-    display_name = "Runs find no key, though exports were complete hours before"
+    display_name = "The secret has no version, though exports were complete hours before"
     condition_prometheus_query_language {
       query                     = "(sum(increase(${local._promql.no_key}[2h])) > 0.5) and (sum(increase(${local._promql.completed}[20h] offset 2h)) > 0.5)"
       duration                  = "0s"

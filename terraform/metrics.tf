@@ -16,8 +16,8 @@ locals {
     local._attempt_finished,
   ])
 
-  # The function says the same of a secret without a version and of one whose newest version is disabled or destroyed.
-  _no_key_line = "jsonPayload.error_type=\"misconfigured\" AND jsonPayload.detail:\"API_KEY_SECRET\" AND jsonPayload.detail:\"does not exist or is disabled\""
+  # Of a secret without any version. A version that was disabled or destroyed is another line: there was a key once.
+  _no_key_line = "jsonPayload.error_type=\"misconfigured\" AND jsonPayload.detail:\"API_KEY_SECRET\" AND jsonPayload.detail:\"does not exist\""
 
   # PromQL writes a metric's first / as : and wants the resource named. Conditions in PromQL because
   # others are refused until a new metric has had its first point, up to ten minutes after it was made.
@@ -150,7 +150,7 @@ resource "google_logging_metric" "passed_checks" {
 resource "google_logging_metric" "no_key" {
   project     = var.project_id
   name        = "${local.underscored_name}_no_key"
-  description = "Periods that a run could not complete because the secret holds no usable key"
+  description = "Periods that a run could not complete because the secret has no version"
   filter      = "${local._function_log} AND ${local._no_key_line}"
 
   metric_descriptor {

@@ -40,7 +40,7 @@ mock_provider "time" {
   override_during = plan
 
   mock_resource "time_static" {
-    defaults = { rfc3339 = "2026-01-07T10:00:00Z" } # a Wednesday
+    defaults = { rfc3339 = "2026-01-21T10:00:00Z" } # a Wednesday
   }
 }
 

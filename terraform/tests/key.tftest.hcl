@@ -4,7 +4,7 @@ mock_provider "google" {}
 mock_provider "archive" {}
 mock_provider "time" {
   mock_resource "time_static" {
-    defaults = { rfc3339 = "2026-01-07T10:00:00Z" }
+    defaults = { rfc3339 = "2026-01-21T10:00:00Z" }
   }
 }
 

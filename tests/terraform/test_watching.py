@@ -38,6 +38,10 @@ def log() -> dict[str, list[Line]]:
             assert function.post(request).status == 502
             lines["refused"] = function.logs()
         with FunctionProcess(stack.function_env()) as function:
+            stack.secrets.disable(SECRET, 1)
+            assert function.post(request).status == 500
+            lines["key disabled"] = function.logs()
+        with FunctionProcess(stack.function_env()) as function:
             stack.secrets.remove(SECRET)
             assert function.post(request).status == 500
             lines["no key"] = function.logs()
@@ -85,6 +89,7 @@ def matched(name: str, lines: list[Line]) -> list[Line]:
         ("caught up", 1, 0, 0, 0),
         ("not available", 0, 1, 0, 0),
         ("refused", 0, 1, 1, 0),
+        ("key disabled", 0, 1, 1, 0),
         ("no key", 0, 1, 0, 1),
         ("misconfigured", 0, 0, 1, 0),
     ],
