@@ -33,7 +33,7 @@ variable "analytics_id" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9._~-]+$", var.analytics_id)) && !contains([".", ".."], var.analytics_id)
+    condition     = can(regex("^[A-Za-z0-9._~-]{1,256}$", var.analytics_id)) && !contains([".", ".."], var.analytics_id)
     error_message = "analytics_id: expected the ID as Usercentrics handed it out: one path segment of letters, digits and . _ ~ - (no slash, no space)."
   }
 }
@@ -66,9 +66,10 @@ variable "api_key_version" {
 }
 
 variable "bigquery" {
-  description = "The dataset over the exports. dataset_id: default is name with _ for -. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
+  description = "The dataset over the exports. dataset_id: default is name with _ for -. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
   type = object({
     dataset_id = optional(string)
+    kms_key    = optional(string)
     readers    = optional(set(string), [])
   })
   default  = {}
@@ -79,13 +80,17 @@ variable "bigquery" {
     error_message = "bigquery.dataset_id: expected letters, digits and _ (BigQuery allows no -)."
   }
   validation {
+    condition     = var.bigquery.kms_key == null || can(regex("^projects/[^/]+/locations/${local.kms_location}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bigquery.kms_key))
+    error_message = "bigquery.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being location (for EU: europe, for US: us)."
+  }
+  validation {
     condition     = alltrue([for member in var.bigquery.readers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
     error_message = "bigquery.readers: expected IAM members such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused, because the exports are personal data."
   }
 }
 
 variable "bucket" {
-  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
+  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
   type = object({
     create            = optional(bool, true)
     delete_after_days = optional(number)
@@ -103,6 +108,10 @@ variable "bucket" {
     error_message = "bucket.name: expected 3..63 characters, lower-case letters, digits and - _ . (names are global)."
   }
   validation {
+    condition     = var.bucket.name == null || !can(regex("^goog|google|\\.\\.|\\.-|-\\.|^[0-9]+(\\.[0-9]+){3}$", var.bucket.name))
+    error_message = "bucket.name: expected no google in it, no dots beside dots or dashes, and no IP address: Cloud Storage refuses them."
+  }
+  validation {
     condition     = var.bucket.create || var.bucket.name != null
     error_message = "bucket.create = false uses an existing bucket: set bucket.name to it."
   }
@@ -115,12 +124,16 @@ variable "bucket" {
     error_message = "bucket.delete_after_days: expected a whole number of days from 1 on, or null to keep everything."
   }
   validation {
-    condition     = var.bucket.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bucket.kms_key))
-    error_message = "bucket.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, in the bucket's location."
+    condition     = var.bucket.kms_key == null || can(regex("^projects/[^/]+/locations/${local.kms_location}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bucket.kms_key))
+    error_message = "bucket.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being location (for EU: europe, for US: us)."
   }
   validation {
-    condition     = var.bucket.object_prefix == "" || can(regex("^([A-Za-z0-9._~=-]+/)+$", var.bucket.object_prefix))
-    error_message = "bucket.object_prefix: expected empty, or folders that end in /, such as usercentrics/ (letters, digits and . _ ~ = -)."
+    condition = var.bucket.object_prefix == "" || (
+      can(regex("^([A-Za-z0-9._~=-]+/)+$", var.bucket.object_prefix)) &&
+      length(setintersection([".", ".."], split("/", var.bucket.object_prefix))) == 0 &&
+      length(var.bucket.object_prefix) <= 500
+    )
+    error_message = "bucket.object_prefix: expected empty, or folders that end in /, such as usercentrics/ (letters, digits and . _ ~ = -; none of them . or ..; at most 500 characters)."
   }
   validation {
     condition     = var.bucket.soft_delete_days == 0 || (var.bucket.soft_delete_days >= 7 && var.bucket.soft_delete_days <= 90 && floor(var.bucket.soft_delete_days) == var.bucket.soft_delete_days)
@@ -153,6 +166,16 @@ variable "exports" {
       ]
     ]))
     error_message = "exports.*.schedule and catch_up_schedule: expected five cron fields in UTC with a plain minute and hours from 8 to 23, such as \"20 8 * * *\": the exports are there from 08:00 UTC on."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for export in values(var.exports) : [
+        for name, cron in export :
+        can(regex("^\\S+ \\S+ ${local.cron_days}$", cron)) && alltrue([for range in regexall("([0-9]+)-([0-9]+)", cron) : tonumber(range[0]) <= tonumber(range[1])])
+        if endswith(name, "schedule") && cron != null
+      ]
+    ]))
+    error_message = "exports.*.schedule and catch_up_schedule: expected a day of the month 1..31, a month 1..12 or jan..dec, and a day of the week 0..7 or sun..sat; each may be *, a list, a range from the lower to the higher, or have a step from 1 on."
   }
   validation {
     condition = alltrue([
@@ -195,6 +218,25 @@ variable "function" {
     condition     = alltrue([for name in keys(var.function.settings) : contains(["DOWNLOAD_ORIGINS", "EXPORT_API_VERSION", "EXPORT_SERVICE_URL", "PARALLEL_TRANSFERS", "STALL_SECONDS"], name)])
     error_message = "function.settings: expected DOWNLOAD_ORIGINS, EXPORT_API_VERSION, EXPORT_SERVICE_URL, PARALLEL_TRANSFERS or STALL_SECONDS; the other settings come from this module's own variables."
   }
+  validation {
+    condition     = alltrue([for name, value in var.function.settings : can(regex(local.setting_forms[name], value)) if contains(keys(local.setting_forms), name)])
+    error_message = "function.settings: expected DOWNLOAD_ORIGINS as origins (https://host or https://host:port, with commas between), EXPORT_API_VERSION v1 or v2, EXPORT_SERVICE_URL an http(s) URL without user info, query or fragment, PARALLEL_TRANSFERS 1..64, STALL_SECONDS over 0 and at most 3600."
+  }
+}
+
+variable "kms_key" {
+  description = "Full name of a Cloud KMS key in region, for all that takes one: function, images, source, secret; bucket and dataset too where location is region. Set it from the first apply on: later it makes the secret anew, and the API key has to be added again."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/${var.region}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being region."
+  }
+  validation {
+    condition     = var.kms_key == null || var.location == var.region || ((var.bucket.kms_key != null || !var.bucket.create) && var.bigquery.kms_key != null)
+    error_message = "kms_key is in region and location is another place: set bucket.kms_key and bigquery.kms_key to a key in location too (for EU: europe, for US: us), or location to region."
+  }
 }
 
 variable "labels" {
@@ -206,6 +248,10 @@ variable "labels" {
   validation {
     condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
     error_message = "labels: expected lower-case letters, digits, - and _, at most 63 characters, keys starting with a letter."
+  }
+  validation {
+    condition     = length(var.labels) <= 60 && alltrue([for key in keys(var.labels) : !startswith(key, "goog")])
+    error_message = "labels: expected at most 60 (Google allows 64 and adds some of its own), and no key that begins with goog, which is reserved."
   }
 }
 

@@ -85,6 +85,13 @@ run "defaults" {
     error_message = "BigQuery reads only what lies in the dataset's own location."
   }
   assert {
+    condition = (
+      length(google_storage_bucket.data[0].encryption) + length(google_storage_bucket.source.encryption) + length(google_bigquery_dataset.exports.default_encryption_configuration) == 0 &&
+      google_cloudfunctions2_function.export.kms_key_name == null && google_artifact_registry_repository.images.kms_key_name == null
+    )
+    error_message = "Without a key of the customer's, Google's are in use."
+  }
+  assert {
     condition     = length(google_secret_manager_secret_version.api_key) == 0
     error_message = "Without api_key_version Terraform does not touch the key."
   }
@@ -281,6 +288,49 @@ run "everything" {
   assert {
     condition     = toset(keys(google_bigquery_table.decoded)) == toset(["granular/daily"])
     error_message = "Only a table with both columns, consent and action, is decoded."
+  }
+}
+
+# An organisation that demands its own keys everywhere.
+run "own_keys" {
+  command = plan
+
+  variables {
+    kms_key  = "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    location = "europe-west3"
+  }
+
+  assert {
+    condition = alltrue([
+      for key in [
+        google_artifact_registry_repository.images.kms_key_name,
+        google_bigquery_dataset.exports.default_encryption_configuration[0].kms_key_name,
+        google_cloudfunctions2_function.export.kms_key_name,
+        google_secret_manager_secret.api_key.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name,
+        google_storage_bucket.data[0].encryption[0].default_kms_key_name,
+        google_storage_bucket.source.encryption[0].default_kms_key_name,
+      ] : key == "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    ])
+    error_message = "One key is on all that takes one."
+  }
+}
+
+run "own_keys_in_two_places" {
+  command = plan
+
+  variables {
+    kms_key  = "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    bucket   = { kms_key = "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" }
+    bigquery = { kms_key = "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" }
+  }
+
+  assert {
+    condition = (
+      google_storage_bucket.data[0].encryption[0].default_kms_key_name == "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" &&
+      google_bigquery_dataset.exports.default_encryption_configuration[0].kms_key_name == "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" &&
+      google_cloudfunctions2_function.export.kms_key_name == "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    )
+    error_message = "The data has a key where the data is, the function one where it runs."
   }
 }
 

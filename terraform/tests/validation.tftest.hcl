@@ -426,3 +426,163 @@ run "more_places_than_a_policy_takes" {
   }
   expect_failures = [var.alerts]
 }
+
+run "a_99th_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 99 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_day_zero" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 0 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_13th_month" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * 13 *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_9th_day_of_the_week" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * 9" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_step_of_zero" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 */0 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_step_of_zero_in_weeks" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * */0" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_range_that_goes_down" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * 5-1" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "an_unknown_month" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * foo *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "an_empty_item_of_a_list" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 1,,2 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_sixth_field" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_catch_up_on_a_99th_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { catch_up_schedule = "20 12 99 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_label_that_is_reserved" {
+  command = plan
+  variables {
+    labels = { goog-team = "data" }
+  }
+  expect_failures = [var.labels]
+}
+
+run "more_labels_than_google_takes" {
+  command = plan
+  variables {
+    labels = { for number in range(61) : "label-${number}" => "x" }
+  }
+  expect_failures = [var.labels]
+}
+
+run "a_label_that_is_too_long" {
+  command = plan
+  variables {
+    labels = { team = join("", [for number in range(64) : "x"]) }
+  }
+  expect_failures = [var.labels]
+}
+
+run "a_kms_key_in_another_location_than_the_bucket" {
+  command = plan
+  variables {
+    bucket = { kms_key = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "a_kms_key_in_another_location_than_the_dataset" {
+  command = plan
+  variables {
+    bigquery = { kms_key = "projects/p/locations/us/keyRings/r/cryptoKeys/k" }
+  }
+  expect_failures = [var.bigquery]
+}
+
+run "a_kms_key_in_another_region_than_the_function" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
+  }
+  expect_failures = [var.kms_key]
+}
+
+run "a_kms_key_for_the_function_alone" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k"
+  }
+  expect_failures = [var.kms_key]
+}
+
+run "a_bucket_called_after_google" {
+  command = plan
+  variables {
+    bucket = { name = "my-google-exports" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "a_bucket_that_looks_like_an_address" {
+  command = plan
+  variables {
+    bucket = { name = "192.168.5.4" }
+  }
+  expect_failures = [var.bucket]
+}

@@ -101,6 +101,15 @@ def resources(run: str, kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def planned(run: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every resource that a run would create: its type and values, by address."""
+    return {
+        change["address"]: (change["type"], change["change"]["after"])
+        for change in _plan(run)["resource_changes"]
+        if change["mode"] == "managed"
+    }
+
+
 def outputs(run: str) -> dict[str, Any]:
     """The outputs of a run."""
     return {name: change["after"] for name, change in _plan(run)["output_changes"].items()}
