@@ -220,7 +220,7 @@ variable "function" {
   }
   validation {
     condition     = alltrue([for name, value in var.function.settings : can(regex(local.setting_forms[name], value)) if contains(keys(local.setting_forms), name)])
-    error_message = "function.settings: expected DOWNLOAD_ORIGINS as origins (https://host or https://host:port, with commas between), EXPORT_API_VERSION v1 or v2, EXPORT_SERVICE_URL an http(s) URL without user info, query or fragment, PARALLEL_TRANSFERS 1..64, STALL_SECONDS over 0 and at most 3600."
+    error_message = "Values of function.settings: expected DOWNLOAD_ORIGINS as origins (https://host or https://host:port, with commas between), EXPORT_API_VERSION v1 or v2, EXPORT_SERVICE_URL an http(s) URL without user info, query or fragment, PARALLEL_TRANSFERS 1..64, STALL_SECONDS over 0 and at most 3600."
   }
 }
 
