@@ -32,7 +32,7 @@ $(BENCH_VENV)/.installed: requirements.txt bench/requirements.txt
 bench: $(VENV)/.installed $(BENCH_VENV)/.installed ## this copy beside others; ten minutes; Debian packages: curl, rclone
 	@$(BIN)/python -m bench --output bench/results.md
 
-bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less work, one minute
+bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less work, two minutes
 	@$(BIN)/python -m bench --quick
 
 soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare

@@ -145,10 +145,13 @@ class PeriodSync:
         return is_of(manifest, self._export, self._services.analytics_id)
 
     def _csv_formats(self) -> dict[str, CsvFormat]:
-        """Return how each object that holds text is written; those that were there already are read from the bucket."""
-        found = self._services.pool.map(
-            lambda result: result.csv_format or self._bucket.csv_format(result.stored), self._transferred
-        )
+        """Return how each object that holds text is written; those that were there already are read from the bucket.
+
+        Only these wait for a place in the pool, so that a copied period waits for no other period's transfers.
+        """
+        unseen = [result.stored for result in self._transferred if result.csv_format is None]
+        read = dict(zip(unseen, self._services.pool.map(self._bucket.csv_format, unseen), strict=True))
+        found = [result.csv_format or read[result.stored] for result in self._transferred]
         names = [result.stored.name for result in self._transferred]
         written = {name: each for name, each in zip(names, found, strict=True) if each is not None}
         return dict(zip(written, compared(list(written.values())), strict=True))

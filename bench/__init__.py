@@ -5,7 +5,7 @@ The modules in reading order:
 - `work`: what is copied
 - `wire`, `certificate`: HTTP/1.1 over TLS, as little of it as keeps a stand-in from being what is measured
 - `source`: the links, and the export service that lists them
-- `sink`: Cloud Storage, as much of its upload API as every peer needs; counts and checks every byte
+- `bucket_server`: Cloud Storage, as much of its API as every peer needs; counts and checks every byte
 - `servers`: both in processes of their own
 - `processes`: processor time and memory of a process and what it starts
 - `peers`: who is compared, and who is missing
@@ -13,5 +13,6 @@ The modules in reading order:
 - `project`: this project's function, under functions-framework
 - `measure`: the runs, in turn; whether each copy is whole
 - `cold_start`: from the start of the process to its first answer
+- `targets`: whether the figures are what they should be
 - `table`: medians, ratios, `results.md`
 """

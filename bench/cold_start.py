@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.processes import memory_bytes, tree
-from bench.project import REQUEST, ProjectPeer
-from bench.servers import REPOSITORY
+from bench.project import ProjectPeer, request
+from bench.servers import REPOSITORY, Servers
+from bench.work import days
 from local.function import FunctionProcess
 
-COLLABORATORS = "import main; from analytics_export import period_sync"
+COLLABORATORS = "import main; from analytics_export import app"
 TOP = 8
 
 
@@ -23,7 +24,7 @@ class ColdStart:
     import_all_s: float
     """With what the first request loads."""
     first_answer_s: float
-    """To a request that is refused (405)."""
+    """To a request that is refused (400), with the settings read and the clients open."""
     first_export_s: float
     """To the answer of a whole export of one small file, asked for at once."""
     at_rest_bytes: int
@@ -34,10 +35,13 @@ class ColdStart:
     """Packages and the time that their import takes by itself, in seconds; the slowest first."""
 
 
-def measure(project: ProjectPeer, *, tries: int) -> ColdStart:
+def measure(project: ProjectPeer, servers: Servers, *, tries: int) -> ColdStart:
     """Start the function `tries` times for each figure."""
-    refused = [_first_answer(project, "GET") for _ in range(tries)]
-    exported = [_first_answer(project, "POST") for _ in range(tries)]
+    refused = [_first_answer(project, {}) for _ in range(tries)]
+    exported = []
+    for _ in range(tries):
+        servers.bucket.command(forget=True)
+        exported.append(_first_answer(project, request(days(1))))
     return ColdStart(
         import_main_s=median(_python_s("import main") for _ in range(tries)),
         import_all_s=median(_python_s(COLLABORATORS) for _ in range(tries)),
@@ -49,12 +53,12 @@ def measure(project: ProjectPeer, *, tries: int) -> ColdStart:
     )
 
 
-def _first_answer(project: ProjectPeer, method: str) -> tuple[float, int, int]:
+def _first_answer(project: ProjectPeer, body: dict[str, str]) -> tuple[float, int, int]:
     """Return the seconds, and the worker's memory before and after the request."""
     began = time.monotonic()
     with FunctionProcess(project.settings()) as function:
         listening = memory_bytes(max(tree(function.pid)), "VmRSS")
-        function.post(REQUEST, method=method)
+        function.post(body)
         return time.monotonic() - began, listening, memory_bytes(max(tree(function.pid)), "VmRSS")
 
 
@@ -66,7 +70,7 @@ def _python_s(code: str) -> float:
 
 def _entries() -> list[tuple[str, float]]:
     """Add up `-X importtime` by package."""
-    told = subprocess.run(
+    said = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", COLLABORATORS],
         cwd=REPOSITORY,
         check=True,
@@ -74,7 +78,7 @@ def _entries() -> list[tuple[str, float]]:
         text=True,
     ).stderr
     by_package: dict[str, float] = {}
-    for line in told.splitlines()[1:]:
+    for line in said.splitlines()[1:]:
         own, _, module = (part.strip() for part in line.removeprefix("import time:").split("|"))
         parts = module.split(".")
         package = ".".join(

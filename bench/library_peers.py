@@ -6,10 +6,13 @@ Reads jobs from standard input, one a line, and answers `done` or what went wron
 import json
 import os
 import shutil
+import socket
+import ssl
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -57,7 +60,7 @@ def gcsfs_open() -> Copy:
     """Return a copy through fsspec's file object."""
     import gcsfs  # noqa: PLC0415 - slow to import, and only this way needs it
 
-    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["SINK"])  # noqa: S106 - its word for: without
+    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["BUCKET_SERVER"])  # noqa: S106 - its word for: without
     bucket = os.environ["BUCKET"]
 
     def copy(link: str, name: str) -> None:
@@ -68,7 +71,74 @@ def gcsfs_open() -> Copy:
     return copy
 
 
-WAYS = {way.__name__: way for way in (upload_from_string, upload_from_file, blob_open, gcsfs_open)}
+def plain_script() -> Copy:
+    """Return what takes the URL of a day's listing and the day's folder, and copies what the listing names."""
+    bucket = _bucket()
+    session = requests.Session()
+    session.headers["x-api-key"] = "made-up"
+
+    def copy(listing: str, folder: str) -> None:
+        answer = session.get(listing, timeout=60)
+        answer.raise_for_status()
+        for link in answer.json()["downloadUrls"]:
+            response = session.get(link, timeout=60)
+            response.raise_for_status()
+            name = folder + unquote(urlsplit(link).path.rpartition("/")[2])
+            bucket.blob(name).upload_from_string(response.content, content_type="text/csv")
+
+    return copy
+
+
+def bare_sockets() -> Copy:
+    """Return a copy by Python's ssl module alone, into an upload session: the least that a Python process needs."""
+    context = ssl.create_default_context()
+    buffer = bytearray(256 * 1024)
+
+    def answer(connection: ssl.SSLSocket) -> tuple[dict[str, str], bytes]:
+        """Return the headers of a 200, and what came of the body with them."""
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += connection.recv(16 * 1024)
+        head, _, ahead = received.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        if " 200 " not in first:
+            raise ConnectionError(first)
+        return dict(line.lower().split(": ", 1) for line in lines), ahead
+
+    def connected(url: str, head: str) -> ssl.SSLSocket:
+        """Return a connection that has sent a request's head; `%s` in it is the URL's path."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        plain = socket.create_connection((parts.hostname, parts.port or 443))
+        connection = context.wrap_socket(plain, server_hostname=parts.hostname)
+        connection.sendall((head % url.partition(parts.netloc)[2] + "\r\n\r\n").encode())
+        return connection
+
+    def copy(link: str, name: str) -> None:
+        begun = requests.post(
+            f"{os.environ['BUCKET_SERVER']}/upload/storage/v1/b/{os.environ['BUCKET']}/o",
+            params={"uploadType": "resumable", "name": name},
+            timeout=60,
+        )
+        with connected(link, "GET %s HTTP/1.1") as source:
+            headers, block = answer(source)
+            left = int(headers["content-length"])
+            with connected(begun.headers["Location"], f"PUT %s HTTP/1.1\r\nContent-Length: {left}") as target:
+                target.sendall(block)
+                left -= len(block)
+                while left:
+                    count = source.recv_into(buffer)
+                    target.sendall(memoryview(buffer)[:count])
+                    left -= count
+                answer(target)
+
+    return copy
+
+
+WAYS = {
+    way.__name__: way
+    for way in (upload_from_string, upload_from_file, blob_open, gcsfs_open, plain_script, bare_sockets)
+}
 
 
 def _bucket() -> Any:  # noqa: ANN401 - the library has no types
@@ -78,13 +148,15 @@ def _bucket() -> Any:  # noqa: ANN401 - the library has no types
 
 
 def _main() -> None:
-    copy = WAYS[sys.argv[1]]()
+    way = WAYS[sys.argv[1]]
+    copy = way()
+    from_, to = ("listings", "folders") if way is plain_script else ("links", "names")
     print("ready", flush=True)
     for line in sys.stdin:
         job = json.loads(line)
         try:
             with ThreadPoolExecutor(job["at_once"]) as pool:
-                list(pool.map(copy, job["links"], job["names"]))
+                list(pool.map(copy, job[from_], job[to]))
         except Exception as error:  # noqa: BLE001 - whatever a peer fails with is its result
             print(f"{type(error).__name__}: {error}"[:300].replace("\n", " "), flush=True)
         else:

@@ -6,17 +6,16 @@ from statistics import median
 
 from bench.peers import Cost, Peer
 from bench.servers import Servers
-from bench.source import PREFIX
-from bench.work import AT_ONCE, GIB, KIB, Job, Work
+from bench.work import AT_ONCE, GIB, KIB, Job, Work, days, file_name, folder, prefix
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run, and what arrived at source and sink meanwhile."""
+    """One run, and what arrived at the servers meanwhile."""
 
     cost: Cost
     servers_cpu_s: float
-    """Processor time of source and sink."""
+    """Processor time of both servers."""
     requests: int
     connections: int
     kinds: dict[str, int]
@@ -28,6 +27,10 @@ class Row:
 
     peer: str
     work: Work
+    copies: bool
+    """False for a ceiling."""
+    first: Run | None = None
+    """The run that brought in what is there already."""
     runs: list[Run] = field(default_factory=list)
     left_out: str = ""
     """Why there are no runs."""
@@ -54,14 +57,24 @@ class Row:
         return self.cpu_s / (self.work.bytes / GIB)
 
     @property
+    def servers_cpu_s(self) -> float:
+        """The median, of both servers together."""
+        return median(run.servers_cpu_s for run in self.runs)
+
+    @property
     def servers_cpu_s_per_gib(self) -> float:
-        """The median, of source and sink together."""
-        return median(run.servers_cpu_s for run in self.runs) / (self.work.bytes / GIB)
+        """The median, of both servers together."""
+        return self.servers_cpu_s / (self.work.bytes / GIB)
 
     @property
     def peak_bytes(self) -> int:
         """The largest."""
         return max(run.cost.peak_bytes for run in self.runs)
+
+    @property
+    def busiest(self) -> Run:
+        """The run with the most requests."""
+        return max(self.runs, key=lambda run: run.requests)
 
     @property
     def spent_s(self) -> float:
@@ -70,7 +83,7 @@ class Row:
 
 
 class Bench:
-    """Source, sink, and who copies between them."""
+    """The servers, and who copies between them."""
 
     def __init__(self, servers: Servers, peers: list[Peer], *, rounds: int) -> None:
         """`peers` begins with this project's."""
@@ -89,7 +102,7 @@ class Bench:
                 continue
             run = self._run(peer, job)
             if run.cost.failure:
-                self._broken[peer.name] = f"cannot reach the sink: {run.cost.failure}"
+                self._broken[peer.name] = f"cannot reach the bucket: {run.cost.failure}"
 
     def rows(self, work: Work, *, seconds: float, ends_at: float) -> list[Row]:
         """Do the work in rounds, each peer once a round, in turn.
@@ -97,20 +110,22 @@ class Bench:
         Each has an equal share of `seconds`, and no further round when that is spent, and none that begins after
         `ends_at`; this project's copy, which all are compared with, has all rounds.
         """
-        rows = {peer.name: Row(peer.name, work) for peer in self._peers}
+        rows = {peer.name: Row(peer.name, work, peer.copies) for peer in self._peers}
         for peer in self._peers:
-            rows[peer.name].left_out = self._broken.get(peer.name) or peer.unfit(work) or ""
+            rows[peer.name].left_out = self._broken.get(peer.name) or peer.reason_to_skip(work) or ""
         job = self._laid_out(work)
         fit = [peer for peer in self._peers if not rows[peer.name].left_out]
         if work.is_there_already:
-            self._run(fit[0], job)
+            rows[fit[0].name].first = self._run(fit[0], job)
         for _ in range(self._rounds):
             for peer in fit:
                 row = rows[peer.name]
-                if row.left_out or (peer is not fit[0] and row.spent_s >= seconds / len(fit)):
+                if row.left_out:
                     continue
                 if peer is not fit[0] and time.monotonic() >= ends_at:
                     row.left_out = "" if row.runs else "the bench's time was over; give it more with --seconds"
+                    continue
+                if peer is not fit[0] and row.runs and row.spent_s >= seconds / len(fit):
                     continue
                 run = self._run(peer, job)
                 if run.cost.failure:
@@ -119,28 +134,41 @@ class Bench:
         return list(rows.values())
 
     def _laid_out(self, work: Work) -> Job:
-        told = self._servers.source.tell(files=work.files, size_bytes=work.size_bytes, delay_s=work.delay_s)
-        self._servers.sink.tell(delay_s=work.delay_s, forget=True)
-        self._expected = (work.size_bytes, told["crc32c"])
+        answer = self._servers.source.command(
+            days=work.days, files=work.files, size_bytes=work.size_bytes, delay_s=work.delay_s
+        )
+        self._servers.bucket.command(delay_s=work.delay_s, forget=True)
+        self._expected = (work.size_bytes, answer["crc32c"])
         self._forgets = not work.is_there_already
-        names = tuple(f"granular/daily/start_date=2022-04-01/{PREFIX}-{n:012d}.csv" for n in range(work.files))
-        return Job(tuple(told["links"]), names, work.size_bytes, min(work.files, AT_ONCE))
+        asked_for = days(work.days)
+        names = [folder(day) + file_name(day, number) for day in asked_for for number in range(work.files)]
+        return Job(
+            days=asked_for,
+            listings=tuple(
+                f"{self._servers.source.url}/download/v2/analytics/bench/{prefix(day)}" for day in asked_for
+            ),
+            folders=tuple(folder(day) for day in asked_for),
+            links=tuple(answer["links"]),
+            names=tuple(names),
+            size_bytes=work.size_bytes,
+            at_once=min(len(names), AT_ONCE),
+        )
 
     def _run(self, peer: Peer, job: Job) -> Run:
-        self._servers.source.tell()
-        self._servers.sink.tell(forget=self._forgets)
+        self._servers.source.command()
+        self._servers.bucket.command(forget=self._forgets)
         before_s = self._servers.cpu_s()
         cost = peer.run(job)
         servers_cpu_s = self._servers.cpu_s() - before_s
-        source, sink = self._servers.source.tell(), self._servers.sink.tell()
-        right = [tuple(each) for each in sink["objects"]].count(self._expected)
+        source, bucket = self._servers.source.command(), self._servers.bucket.command()
+        right = [tuple(each) for each in bucket["objects"]].count(self._expected)
         if peer.copies and right != len(job.names) and not cost.failure:
             wrong = f"a wrong copy: {right} of {len(job.names)} files arrived whole"
             cost = Cost(cost.seconds, cost.cpu_s, cost.peak_bytes, wrong)
         return Run(
             cost,
             servers_cpu_s,
-            source["requests"] + sink["requests"],
-            source["connections"] + sink["connections"],
-            source["by_kind"] | sink["by_kind"],
+            source["requests"] + bucket["requests"],
+            source["connections"] + bucket["connections"],
+            source["by_kind"] | bucket["by_kind"],
         )

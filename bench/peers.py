@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bench.processes import PeakMemory, cpu_s, forget_peak, memory_bytes
 from bench.servers import PYTHON, REPOSITORY, Servers
-from bench.work import BUCKET, Job, Work
+from bench.work import AT_ONCE, BUCKET, Job, Work
 
 TRUST = Path(__file__).resolve().parent / "trust"
 
@@ -32,12 +32,12 @@ class Peer(Protocol):
 
     name: str
     copies: bool
-    """False where it shows the limits of source and sink."""
+    """False where it shows the limits of the servers."""
 
     def missing(self) -> str | None:
         """Return how to install it; None where it is there."""
 
-    def unfit(self, work: Work) -> str | None:
+    def reason_to_skip(self, work: Work) -> str | None:
         """Return why it does not do this work; None where it does."""
 
     def run(self, job: Job) -> Cost:
@@ -48,33 +48,35 @@ class Peer(Protocol):
 
 
 COPIES_AGAIN = "knows no comparison with the source: it would copy again, as above"
+ASKS_FOR_NO_LINKS = "needs a script that asks for the links of each day: the plain script is one"
+ASKS_FOR_LINKS = "is the row of `upload_from_string` where it need not ask for the links of many days"
 
 
 def environment(servers: Servers) -> dict[str, str]:
-    """Return what every peer needs to find the sink, and to trust its certificate."""
+    """Return what every peer needs to find the bucket, and to trust its certificate."""
     authority = str(servers.authority)
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(servers.authority.parent),
-        "SINK": servers.sink.url,
+        "BUCKET_SERVER": servers.bucket.url,
         "BUCKET": BUCKET,
         "CURL_CA_BUNDLE": authority,
         "SSL_CERT_FILE": authority,
         "BENCH_AUTHORITY": authority,
         "PYTHONPATH": str(TRUST),
-        "STORAGE_EMULATOR_HOST": servers.sink.url,
+        "STORAGE_EMULATOR_HOST": servers.bucket.url,
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it asks over gRPC what kind of bucket it is
         "RCLONE_CONFIG": "",
         "RCLONE_CA_CERT": authority,
         "RCLONE_GCS_ANONYMOUS": "true",
         "RCLONE_GCS_NO_CHECK_BUCKET": "true",
-        "RCLONE_GCS_ENDPOINT": f"{servers.sink.url}/storage/v1/",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{servers.sink.url}/storage/v1/",
+        "RCLONE_GCS_ENDPOINT": f"{servers.bucket.url}/storage/v1/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{servers.bucket.url}/storage/v1/",
         "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": authority,
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
         "CLOUDSDK_CORE_PROJECT": "bench",
-        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it wants an MD5 of the sink, which would slow that down for all
+        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it wants an MD5 of the bucket, which would slow that down for all
     }
 
 
@@ -108,10 +110,10 @@ class CommandPeer:
         """Return how to install it."""
         return next((how for program, how in self._needs.items() if shutil.which(program) is None), None)
 
-    def unfit(self, work: Work) -> str | None:
+    def reason_to_skip(self, work: Work) -> str | None:
         """Return why it does not do this work."""
-        if work.is_there_already:
-            return COPIES_AGAIN
+        if work.is_there_already or work.is_span:
+            return COPIES_AGAIN if work.is_there_already else ASKS_FOR_NO_LINKS
         return self._most_files[1] if self._most_files and work.files > self._most_files[0] else None
 
     def run(self, job: Job) -> Cost:
@@ -149,12 +151,17 @@ class CommandPeer:
 class LibraryPeer:
     """A Python library in a process of its own, started and imported before the clock runs, as the function is."""
 
-    copies = True
+    def __init__(
+        self, name: str, way: str, servers: Servers, *, asks_for_links: bool = False, is_ceiling: bool = False
+    ) -> None:
+        """`way` is a name in `library_peers.WAYS`; one that `asks_for_links` is for spans, the others are not.
 
-    def __init__(self, name: str, way: str, servers: Servers) -> None:
-        """`way` is a name in `library_peers.WAYS`."""
+        A ceiling copies one large file.
+        """
         self.name = name
+        self.copies = not is_ceiling
         self._way = way
+        self._asks_for_links = asks_for_links
         self._servers = servers
         self._process: subprocess.Popen[str] | None = None
 
@@ -162,9 +169,15 @@ class LibraryPeer:
         """Nothing: bench/requirements.txt holds them."""
         return None
 
-    def unfit(self, work: Work) -> str | None:
+    def reason_to_skip(self, work: Work) -> str | None:
         """Return why it does not do this work."""
-        return COPIES_AGAIN if work.is_there_already else None
+        if work.is_there_already:
+            return COPIES_AGAIN
+        if not self.copies and (work.files > 1 or work.is_small):
+            return "shown with one large file"
+        if work.is_span == self._asks_for_links:
+            return None
+        return ASKS_FOR_LINKS if self._asks_for_links else ASKS_FOR_NO_LINKS
 
     def run(self, job: Job) -> Cost:
         """Copy with as many threads as files at once."""
@@ -208,17 +221,17 @@ class LibraryPeer:
 
 _BEGIN = (
     "session=$(curl -sSf -d '' -o /dev/null -w '%header{location}' "
-    '"$SINK/upload/storage/v1/b/$BUCKET/o?uploadType=resumable&name=$2") && '
+    '"$BUCKET_SERVER/upload/storage/v1/b/$BUCKET/o?uploadType=resumable&name=$2") && '
 )
 _CURL = {"curl": "apt-get install curl"}
 
 
 def ceilings(servers: Servers) -> list[Peer]:
-    """Return what shows how fast source and sink are by themselves."""
+    """Return what shows how fast the servers are by themselves."""
     large = (8, "shown with the large files")
     return [
         CommandPeer(
-            "ceiling: curl, download only",
+            "ceiling: curl, receive only",
             'curl -sSf -o /dev/null "$1"',
             servers,
             needs=_CURL,
@@ -226,7 +239,7 @@ def ceilings(servers: Servers) -> list[Peer]:
             most_files=large,
         ),
         CommandPeer(
-            "ceiling: curl, upload only",
+            "ceiling: curl, send only",
             f'{_BEGIN} curl -sSf -T "$HOME/file" -o /dev/null "$session"',
             servers,
             needs=_CURL,
@@ -234,6 +247,7 @@ def ceilings(servers: Servers) -> list[Peer]:
             most_files=large,
             prepare='truncate -s "$SIZE" "$HOME/file" && cat "$HOME/file" > /dev/null',
         ),
+        LibraryPeer("ceiling: Python's ssl alone, receive and send", "bare_sockets", servers, is_ceiling=True),
     ]
 
 
@@ -256,11 +270,12 @@ def others(servers: Servers) -> list[Peer]:
         LibraryPeer("google-cloud-storage `upload_from_file(size=)`", "upload_from_file", servers),
         LibraryPeer("google-cloud-storage `blob.open` + `copyfileobj`", "blob_open", servers),
         LibraryPeer("gcsfs `open` + `copyfileobj`", "gcsfs_open", servers),
+        LibraryPeer(f"plain script, {AT_ONCE} threads", "plain_script", servers, asks_for_links=True),
         CommandPeer(
             "`curl LINK \\| gcloud storage cp -`",
             'curl -sSf "$1" | gcloud storage cp - "gs://$BUCKET/$2"',
             servers,
             needs={"gcloud": "https://cloud.google.com/sdk/docs/install"},
-            most_files=(1, "starts anew for each file, which takes seconds of processor time each"),
+            most_files=(1, "starts for each file, which takes seconds of processor time each"),
         ),
     ]

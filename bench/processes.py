@@ -31,7 +31,7 @@ def memory_bytes(pid: int, field: str = "VmHWM") -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Let the peaks begin anew. Source: proc_pid_clear_refs(5)."""
+    """Let the peaks begin again. Source: proc_pid_clear_refs(5)."""
     for each in tree(pid):
         with suppress(OSError):
             Path(f"/proc/{each}/clear_refs").write_text("5")

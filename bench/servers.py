@@ -1,4 +1,4 @@
-"""Source and sink, in processes of their own."""
+"""The source and the bucket, in processes of their own."""
 
 import json
 import os
@@ -28,10 +28,10 @@ class ServerProcess:
         self.pid = self._process.pid
         self.url: str = self._answer()["url"]
 
-    def tell(self, **command: object) -> dict[str, Any]:
-        """Do what `obey` of the server says."""
+    def command(self, **fields: object) -> dict[str, Any]:
+        """Do what `on_command` of the server says."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.write(json.dumps(fields) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -54,11 +54,11 @@ class Servers:
         subprocess.run([PYTHON, "-m", "bench.certificate", folder], cwd=REPOSITORY, check=True)
         self.authority = folder / "authority.pem"
         self.source = ServerProcess("bench.source", folder / "server.pem")
-        self.sink = ServerProcess("bench.sink", folder / "server.pem")
+        self.bucket = ServerProcess("bench.bucket_server", folder / "server.pem")
 
     def cpu_s(self) -> float:
         """Return the processor time of both so far, in seconds."""
-        return cpu_s(self.source.pid) + cpu_s(self.sink.pid)
+        return cpu_s(self.source.pid) + cpu_s(self.bucket.pid)
 
     def __enter__(self) -> Self:
         return self
@@ -67,4 +67,4 @@ class Servers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.source.stop()
-        self.sink.stop()
+        self.bucket.stop()

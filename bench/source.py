@@ -8,9 +8,9 @@ from pathlib import Path
 import google_crc32c
 
 from bench.wire import Command, Request, Server, Wire
+from bench.work import days, file_name, prefix
 
 BLOCK_BYTES = 1024 * 1024
-PREFIX = "granular-2022-04-01"
 GENERATION = "1650000000000000"
 
 
@@ -22,33 +22,38 @@ def _text() -> bytes:
 
 
 class Source(Server):
-    """Serves as many files of one size as it is told, each with the same bytes."""
+    """Serves files of one size, so many a day, each with the same bytes."""
 
     def __init__(self, certificate: Path) -> None:
         super().__init__(certificate)
         self._block = memoryview(_text())
-        self._names: list[str] = []
+        self._listings: dict[str, list[str]] = {}
+        """File prefix -> names."""
+        self._names: set[str] = set()
         self._size = 0
         self._crc32c = ""
 
-    def obey(self, command: Command) -> Command:
-        """Take up `files`, `size_bytes` and `delay_s`; return the links, the checksum and the counters."""
+    def on_command(self, command: Command) -> Command:
+        """Take up `days`, `files` of each, `size_bytes` and `delay_s`; return links, checksum and counters."""
         if command:
-            files, self._size, self.delay_s = int(command["files"]), int(command["size_bytes"]), command["delay_s"]  # type: ignore[assignment, call-overload]
-            self._names = [f"{PREFIX}-{number:012d}.csv" for number in range(files)]
+            count, files, self._size = (int(command[name]) for name in ("days", "files", "size_bytes"))  # type: ignore[call-overload]
+            self.delay_s = command["delay_s"]  # type: ignore[assignment]
+            self._listings = {prefix(day): [file_name(day, number) for number in range(files)] for day in days(count)}
+            self._names = {name for names in self._listings.values() for name in names}
             whole, rest = divmod(self._size, BLOCK_BYTES)
             crc32c = 0
             for block in [*[self._block.tobytes()] * whole, self._block[:rest].tobytes()]:
                 crc32c = google_crc32c.extend(crc32c, block)
             self._crc32c = base64.b64encode(crc32c.to_bytes(4, "big")).decode()
-        return {"links": self._links(), "crc32c": self._crc32c, **self.counted()}
+        links = [link for names in self._listings.values() for link in self._links(names)]
+        return {"links": links, "crc32c": self._crc32c, **self.counted()}
 
     def handle(self, wire: Wire, request: Request) -> str:
         """Answer a GET of a listing or of a file."""
         *_, last = request.segments
-        if last == PREFIX:
-            wire.answer_json(200, {"downloadUrls": self._links()})
-            return "listing"
+        if last in self._listings:
+            wire.answer_json(200, {"downloadUrls": self._links(self._listings[last])})
+            return "links"
         if last not in self._names:
             wire.answer(404, {})
             return "missing"
@@ -78,8 +83,8 @@ class Source(Server):
             return 0, self._size
         return int(match[1]), min(int(match[2] or self._size) + 1, self._size)
 
-    def _links(self) -> list[str]:
-        return [f"{self.url}/exports/{name}?X-Goog-Expires=900&X-Goog-Signature=made-up" for name in self._names]
+    def _links(self, names: list[str]) -> list[str]:
+        return [f"{self.url}/exports/{name}?X-Goog-Expires=900&X-Goog-Signature=made-up" for name in names]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """HTTP/1.1 over TLS on 127.0.0.1, one thread a connection: as little as keeps a stand-in from being what is measured.
 
-A server is told what to do over its standard input, one JSON object a line, and answers likewise. So it costs no
+A server takes commands over its standard input, one JSON object a line, and answers likewise. So it costs no
 request that is counted, and it ends with the process that started it.
 """
 
@@ -145,7 +145,7 @@ class Server:
         """Read the body, answer, and return what kind of request it was."""
         raise NotImplementedError
 
-    def obey(self, command: Command) -> Command:
+    def on_command(self, command: Command) -> Command:
         """Do what the bench wants between two runs, and return what it wants to know."""
         raise NotImplementedError
 
@@ -154,10 +154,10 @@ class Server:
         threading.Thread(target=self._accept, daemon=True).start()
         print(json.dumps({"url": self.url}), flush=True)
         for line in sys.stdin:
-            print(json.dumps(self.obey(json.loads(line))), flush=True)
+            print(json.dumps(self.on_command(json.loads(line))), flush=True)
 
     def counted(self) -> Command:
-        """Return the counters and begin anew."""
+        """Return the counters and set them back."""
         with self._lock:
             counters, self.counters = self.counters, Counters()
         return vars(counters)

@@ -1,41 +1,59 @@
 """What is copied."""
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 AT_ONCE = 8
 """Files copied at the same time; the default of PARALLEL_TRANSFERS."""
 DELAY_S = 0.03
 BUCKET = "bench"
+FIRST_DAY = date(2022, 4, 1)
+DAY_BYTES = 60_000
+"""A day's file of a small site: where requests cost more than bytes."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Some files of one size."""
+    """Some files of one size, in each of some days."""
 
     title: str
     files: int
+    """Of each day."""
     size_bytes: int
     delay_s: float = 0.0
-    """What source and sink wait before each answer."""
+    """What the servers wait before each answer."""
     is_there_already: bool = False
     """The bucket holds all of it, unchanged."""
+    days: int = 1
+    """Asked for in one call."""
 
     @property
     def bytes(self) -> int:
         """All files together."""
-        return self.files * self.size_bytes
+        return self.days * self.files * self.size_bytes
 
     @property
     def is_small(self) -> bool:
         """Requests cost more than bytes."""
         return self.size_bytes < MIB
 
+    @property
+    def is_span(self) -> bool:
+        """More than one day is asked for, so that complete ones are skipped."""
+        return self.days > 1
+
 
 @dataclass(frozen=True)
 class Job:
     """One run of one peer: what it needs to know."""
 
+    days: tuple[str, ...]
+    """YYYY-MM-DD, without gaps."""
+    listings: tuple[str, ...]
+    """The export service's URL for the links of each day."""
+    folders: tuple[str, ...]
+    """What the names of each day's objects begin with."""
     links: tuple[str, ...]
     names: tuple[str, ...]
     """Of the objects, in the links' order."""
@@ -44,25 +62,58 @@ class Job:
     at_once: int
 
 
+def days(count: int) -> tuple[str, ...]:
+    """Return the first days that a work copies, as YYYY-MM-DD."""
+    return tuple((FIRST_DAY + timedelta(days=number)).isoformat() for number in range(count))
+
+
+def prefix(day: str) -> str:
+    """Return what a day's files are called before their number; Usercentrics calls it the file prefix."""
+    return f"granular-{day}"
+
+
+def file_name(day: str, number: int) -> str:
+    """Return the name that Usercentrics gives a day's file."""
+    return f"{prefix(day)}-{number:012d}.csv"
+
+
+def folder(day: str) -> str:
+    """Return where the function puts a day's files."""
+    return f"granular/daily/start_date={day}/"
+
+
 def whole(delay_s: float) -> list[Work]:
-    """Return the work of `make bench`: without a delay, then with one."""
+    """Return the work of `make bench`: days, then files without a delay, then with one."""
     at_hand = [
         Work("one file of 1 GiB", 1, GIB),
         Work("8 files of 256 MiB at once", 8, 256 * MIB),
         Work("500 files of 64 KiB", 500, 64 * KIB),
         Work("500 unchanged files", 500, 64 * KIB, is_there_already=True),
     ]
-    return at_hand + [_far(work, delay_s) for work in at_hand]
+    return _spans(delay_s, backfill=180, complete=400) + at_hand + [_far(work, delay_s) for work in at_hand]
 
 
 def quick(delay_s: float) -> list[Work]:
     """Return the work of `make bench-quick`."""
     return [
+        *_spans(delay_s, backfill=180, complete=120),
         Work("one file of 256 MiB", 1, 256 * MIB),
         Work("8 files of 32 MiB at once", 8, 32 * MIB),
         _far(Work("100 files of 64 KiB", 100, 64 * KIB), delay_s),
         _far(Work("100 unchanged files", 100, 64 * KIB, is_there_already=True), delay_s),
     ]
+
+
+def _spans(delay_s: float, *, backfill: int, complete: int) -> list[Work]:
+    days_of_one = Work("", 1, DAY_BYTES, days=backfill)
+    there = replace(days_of_one, is_there_already=True)
+    works = [
+        replace(days_of_one, title=f"a backfill: {backfill} days of one 60 kB file"),
+        replace(there, title=f"the backfill again: {backfill} complete days"),
+        replace(there, title=f"{complete} complete days", days=complete),
+        replace(there, title="a single unchanged day of one 60 kB file", days=1),
+    ]
+    return [_far(work, delay_s) for work in works]
 
 
 def _far(work: Work, delay_s: float) -> Work:

@@ -125,14 +125,18 @@ def to_metadata(manifest: Manifest, body: bytes) -> dict[str, str]:
     return fields | {"digest": _digest(fields)}
 
 
+_METADATA = ("file_prefix", "analytics_id", "completed_at", "objects", "bytes", "columns_digest", "body_crc32c")
+
+
 def from_metadata(export: Export, metadata: Mapping[str, str], *, crc32c: str) -> Summary | None:
     """Return what the metadata of the object that stands for `export` say; `crc32c` is that of its body.
 
     None where the body must be read: it is believed, the metadata are not. That is so where they are missing (written
-    by version 1.0.0, or copied by hand), were changed, or belong to another body or another period.
+    by version 1.0.0, or copied by hand), were changed, or belong to another body or another period. Fields that other
+    tools added do not matter.
     """
-    fields = {name: value for name, value in metadata.items() if name != "digest"}
     try:
+        fields = {name: metadata[name] for name in _METADATA}
         is_of_this_body = metadata["body_crc32c"] == crc32c and metadata["file_prefix"] == export.file_prefix
         if not is_of_this_body or metadata["digest"] != _digest(fields):
             return None

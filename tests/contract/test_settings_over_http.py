@@ -10,7 +10,7 @@ import pytest
 from local.faults import Kind
 from local.function import Answer
 from local.stack import Stack
-from tests.asked import DAY, FOLDER, PREFIX, file, only, problem
+from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem, span
 from tests.bucket import Bucket
 from tests.conftest import StartFunction
 from tests.watched import WatchedFunction
@@ -90,6 +90,28 @@ def test_so_many_files_are_copied_at_the_same_time(
     held.release()
     assert only(answer.result())["objects"] == 10
     assert under_way == at_once
+
+
+def test_a_period_that_is_copied_waits_for_no_other_periods_transfer(
+    stack: Stack, function_with: StartFunction, bucket: Bucket, pool: ThreadPoolExecutor
+) -> None:
+    """Its first lines passed by while its files were copied: it needs no place in the pool for them."""
+    listing = stack.faults.add("export.list", Kind.HOLD, name="2022-04-02")
+    first = stack.faults.add("link.get", Kind.HOLD, name="2022-04-01")
+    held = stack.faults.add("link.get", Kind.HOLD, name="2022-04-02")
+    answer = pool.submit(function_with(PARALLEL_TRANSFERS="1").post, span("2022-04-01", "2022-04-02"))
+    first.wait_until_reached()  # the first day has the pool's one place, and the second comes next
+    listing.release()
+    time.sleep(0.2)
+    first.release()
+    held.wait_until_reached()
+    until = time.monotonic() + 10
+    while MANIFEST not in bucket.names() and not answer.done() and time.monotonic() < until:
+        time.sleep(0.01)
+    is_complete = MANIFEST in bucket.names()
+    held.release()
+    assert answer.result().status == 200
+    assert is_complete
 
 
 def test_a_transfer_that_moves_no_byte_is_broken_off_after_the_stall_time_and_resumed(

@@ -228,6 +228,7 @@ LIES: dict[str, tuple[Callable[[Bucket], None], str]] = {
     "another body of a manifest of another ID": (
         lambda bucket: rewritten(bucket, body=lambda text: text.replace(b"local-analytics-id", b"another-id")), "copied",
     ),
+    "a field that another tool added": (lambda bucket: rewritten(bucket, mtime="17"), "complete"),
     "another ID": (lambda bucket: rewritten(bucket, analytics_id="another-id"), "complete"),
     "another count": (lambda bucket: rewritten(bucket, objects="9999", bytes="1"), "complete"),
     "numbers that are none": (lambda bucket: rewritten(bucket, objects="many"), "complete"),
@@ -327,3 +328,16 @@ def test_an_answer_without_end_is_read_to_a_bound(
     function = start_function()
     problem(function.post(DAY), status, slug)
     assert function.peak_rss_bytes() < 250_000_000
+
+
+@pytest.mark.ours_only
+def test_fields_that_other_tools_add_to_a_manifest_do_not_make_it_be_read(
+    stack: Stack, function: WatchedFunction, bucket: Bucket
+) -> None:
+    """Such as the time stamps of `gcloud storage rsync`."""
+    issue(stack, 1)
+    function.post(days(1))
+    rewritten(bucket, mtime="17")
+    asked_of(stack)
+    assert only(function.post(days(1)))["status"] == "complete"
+    assert asked_of(stack) == {"object.list": 1}

@@ -1,4 +1,4 @@
-"""The sink: as much of Cloud Storage's JSON API as the peers speak.
+"""The bucket: as much of Cloud Storage's JSON API as the peers speak.
 
 Every byte is counted and goes into the object's crc32c, so a wrong copy cannot win; then it is dropped. Only short
 objects (manifests) keep their bytes.
@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import google_crc32c
@@ -28,7 +29,7 @@ PAGE = 1000
 class Stored:
     """One object."""
 
-    resource: dict[str, str]
+    resource: dict[str, Any]
     content: bytes | None
     """None where it was too long to keep."""
 
@@ -38,13 +39,13 @@ class Session:
     """One resumable upload."""
 
     name: str
-    metadata: dict[str, str]
+    metadata: dict[str, Any]
     bucket: str
     size: int = 0
     crc32c: int = 0
 
 
-class Sink(Server):
+class BucketServer(Server):
     """One bucket for each name that is asked for."""
 
     def __init__(self, certificate: Path) -> None:
@@ -54,15 +55,15 @@ class Sink(Server):
         self._numbers = count(1_700_000_000_000_000)
         self._numbers_lock = threading.Lock()
 
-    def obey(self, command: Command) -> Command:
-        """Take up `delay_s`; return what the bucket holds, and the counters; then `forget`, if told so."""
+    def on_command(self, command: Command) -> Command:
+        """Take up `delay_s`; return what the bucket holds, and the counters; then `forget`, if asked to."""
         self.delay_s = command.get("delay_s", self.delay_s)  # type: ignore[assignment]
-        files = [stored.resource for name, stored in self._objects.items() if "manifests/" not in name]
-        told: Command = {"objects": [[int(file["size"]), file["crc32c"]] for file in files], **self.counted()}
+        files = [stored.resource for name, stored in self._objects.items() if not _is_manifest(name)]
+        answer: Command = {"objects": [[int(file["size"]), file["crc32c"]] for file in files], **self.counted()}
         if command.get("forget"):
             self._objects.clear()
             self._sessions.clear()
-        return told
+        return answer
 
     def handle(self, wire: Wire, request: Request) -> str:  # noqa: PLR0911 - one for each operation
         """Answer one request of the JSON API."""
@@ -73,17 +74,15 @@ class Sink(Server):
                 if request.query.get("uploadType") == "multipart":
                     return self._multipart(wire, request, bucket)
                 return self._begin(wire, request, bucket)
-            case "GET", [*_, "b", bucket, "o"]:
-                return self._list(wire, request, bucket)
+            case "GET", [*_, "b", _, "o"]:
+                return self._list(wire, request)
             case "GET", [*_, "b", bucket]:
                 wire.answer_json(200, {"kind": "storage#bucket", "name": bucket, "location": "EU"})
                 return "bucket"
             case "GET", [*_, "o", name]:
                 return self._get(wire, request, name)
             case "DELETE", [*_, "o", name]:
-                is_there = self._objects.pop(name, None) is not None
-                wire.answer(204 if is_there else 404, {})
-                return "delete"
+                return self._delete(wire, request, name)
         for _ in wire.blocks():
             pass
         wire.answer_json(404, {"error": {"code": 404, "message": f"{request.method} {request.path}"}})
@@ -110,9 +109,9 @@ class Sink(Server):
             size += len(block)
             crc32c = google_crc32c.extend(crc32c, block)
         session.size, session.crc32c = size, crc32c
-        told = re.fullmatch(r"bytes (?:\*|(\d+)-\d+)/(\d+|\*)", request.headers.get("content-range", "bytes */*"))
-        is_status_query = told is not None and told[1] is None and "content-range" in request.headers
-        total = told[2] if told else "*"
+        declared = re.fullmatch(r"bytes (?:\*|(\d+)-\d+)/(\d+|\*)", request.headers.get("content-range", "bytes */*"))
+        is_status_query = declared is not None and declared[1] is None and "content-range" in request.headers
+        total = declared[2] if declared else "*"
         if total == str(size) or (total == "*" and not is_status_query and "content-range" not in request.headers):
             stored = self._store(session.bucket, session.name, session.metadata, size, crc32c, None)
             wire.answer_json(200, stored.resource)
@@ -137,15 +136,18 @@ class Sink(Server):
         kept = content if len(content) <= KEPT_BYTES else None
         stored = self._store(bucket, name, resource, len(content), google_crc32c.value(content), kept)
         wire.answer_json(200, stored.resource)
-        return "whole upload"
+        return "manifest" if _is_manifest(name) else "whole upload"
 
-    def _list(self, wire: Wire, request: Request, bucket: str) -> str:
+    def _list(self, wire: Wire, request: Request) -> str:
         prefix, after = request.query.get("prefix", ""), request.query.get("pageToken", "")
-        names = sorted(name for name in list(self._objects) if name.startswith(prefix) and name > after)
+        start, end = request.query.get("startOffset", ""), request.query.get("endOffset", "\U0010ffff")
+        names = sorted(
+            name for name in list(self._objects) if name.startswith(prefix) and start <= name < end and name > after
+        )
         items = [self._objects[name].resource for name in names[:PAGE]]
         following = {"nextPageToken": names[PAGE - 1]} if len(names) > PAGE else {}
         wire.answer_json(200, {"kind": "storage#objects", "items": items} | following)
-        return f"list {bucket}"
+        return "list of manifests" if _is_manifest(prefix) else "list of files"
 
     def _get(self, wire: Wire, request: Request, name: str) -> str:
         stored = self._objects.get(name)
@@ -159,10 +161,20 @@ class Sink(Server):
             wire.answer(200, headers, stored.content or b"")
         else:
             wire.answer_json(200, stored.resource)
-        return "get"
+        return "manifest read" if _is_manifest(name) else "get"
+
+    def _delete(self, wire: Wire, request: Request, name: str) -> str:
+        if name not in self._objects:
+            wire.answer_json(404, {"error": {"code": 404, "message": f"No such object: {name}"}})
+        elif not self._is_expected(request, name):
+            wire.answer_json(412, {"error": {"code": 412, "message": "conditionNotMet"}})
+        else:
+            del self._objects[name]
+            wire.answer(204, {})
+        return "delete"
 
     def _store(
-        self, bucket: str, name: str, metadata: dict[str, str], size: int, crc32c: int, content: bytes | None
+        self, bucket: str, name: str, metadata: dict[str, Any], size: int, crc32c: int, content: bytes | None
     ) -> Stored:
         resource = {
             "kind": "storage#object",
@@ -178,18 +190,24 @@ class Sink(Server):
             "updated": "2022-04-02T08:00:00.000Z",
             "storageClass": "STANDARD",
         }
+        if "metadata" in metadata:
+            resource["metadata"] = metadata["metadata"]
         self._objects[name] = Stored(resource, content)
         return self._objects[name]
 
     def _is_expected(self, request: Request, name: str) -> bool:
         wanted = request.query.get("ifGenerationMatch")
-        held = self._objects.get(name)
-        return wanted is None or wanted == (held.resource["generation"] if held else "0")
+        existing = self._objects.get(name)
+        return wanted is None or wanted == (existing.resource["generation"] if existing else "0")
 
     def _number(self) -> str:
         with self._numbers_lock:
             return str(next(self._numbers))
 
 
+def _is_manifest(name: str) -> bool:
+    return name.startswith("manifests/")
+
+
 if __name__ == "__main__":
-    Sink(Path(sys.argv[1])).run()
+    BucketServer(Path(sys.argv[1])).run()
