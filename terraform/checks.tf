@@ -1,10 +1,11 @@
-# Is everything there that should be? The function is asked every night and reads the bucket: each export has
-# a job, and the job fails (503 `periods-missing`) while a due period is missing. Daily, weekly and monthly exports go the
-# same way: an absence window of Cloud Monitoring ends at 24 hours, and wants a first point before it is armed.
+# Is everything there that should be? Every night a job for each export asks the function, which reads the bucket, and the job
+# fails (503 `periods-missing`) while a due period is missing. Daily, weekly and monthly exports go the same way: an absence
+# window of Cloud Monitoring ends at 24 hours, counts log lines instead of what is there, and cannot tell a paused export
+# from one that has nothing to do.
 locals {
   # Periods are due from 08:00 UTC on. Before that hour every scheduled run, retry and catch-up of the day before has had
-  # its turn, whatever hours they are set to. Two checks, so that one hiccup is no alert, and so that no 20 hours pass
-  # without one.
+  # its turn, whatever hours they are set to. Two checks, so that one hiccup is no alert, and so that never more than
+  # 20 hours pass without one.
   _check_hours = "3,7"
 
   checks = {

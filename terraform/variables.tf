@@ -225,7 +225,7 @@ variable "function" {
 }
 
 variable "kms_key" {
-  description = "Full name of a Cloud KMS key in region, for all that takes one: function, images, source, secret; bucket and dataset too where location is region. Set it from the first apply on: later it makes the secret anew, and the API key has to be added again."
+  description = "Full name of a Cloud KMS key in region, for all that takes one: function, images, source, secret; bucket and dataset too where location is region. Set it from the first apply on: later it recreates the secret, and the API key has to be added again."
   type        = string
   default     = null
 
