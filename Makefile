@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve test soak bench bench-quick lint checkov types format lock clean
+.PHONY: help demo serve picture test soak bench bench-quick lint checkov types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ demo: $(VENV)/.installed ## run the main job on the local stack and show what la
 
 serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 	@$(BIN)/python -m local serve
+
+picture: $(VENV)/.installed ## write docs/coverage.png, the coverage page of made-up exports; needs chromium
+	@$(BIN)/python -m local picture docs/coverage.png
 
 test: $(VENV)/.installed ## run every test
 	$(BIN)/pytest -n 3

@@ -6,13 +6,13 @@ opens no client and loads no client library: those come with the first request t
 
 import functools
 import threading
-import traceback
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from analytics_export import export_request
-from analytics_export.answers import Answer, Answers, Defect
-from analytics_export.errors import ExportError, InvalidRequest
-from analytics_export.logs import Log, trace_fields
+from analytics_export.answers import Answer, Answers, packed, to_question
+from analytics_export.errors import Defect, ExportError, InvalidRequest, Misconfigured
+from analytics_export.logs import Log, task_fields, trace_fields
 from analytics_export.retries import Clock
 
 if TYPE_CHECKING:
@@ -24,38 +24,132 @@ _first_request = threading.Lock()
 
 
 def export_analytics(request: "flask.Request") -> Answer:
-    """Export the periods asked for and say how that went.
+    """Do what the request's path and method ask for.
 
-    Answers 200 with `exports`, or a problem document (RFC 9457) with the same; see the README for the statuses.
+    POST exports and answers 200 with `exports`; GET answers a question. All else is a problem document (RFC 9457);
+    see the README for the statuses.
     """
     answers = Answers()
-    log = Log()
+    handlers = ROUTES.get(request.path)
+    if handlers is None:
+        return answers.no_such_path(ROUTES)
+    if request.method not in handlers:
+        return answers.method_not_allowed(handlers)
+    call = _Call(request, answers)
     try:
-        if request.method != "POST":
-            return answers.method_not_allowed()
+        return handlers[request.method](call)
+    except ExportError as error:
+        # the caller sees a wrong request; an operator must see the rest
+        write = call.log.warning if isinstance(error, InvalidRequest) else call.log.error
+        write("request_refused", error_type=error.type, detail=error.detail)
+        return call.problem(error)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is named without the error's own text
+        call.log.defect(error)
+        return call.problem(Defect())
+
+
+class _Call:
+    """A request on its way to its answer."""
+
+    def __init__(self, request: "flask.Request", answers: Answers) -> None:
+        self.request = request
+        self.answers = answers
+        self.task = task_fields(
+            name=request.headers.get("X-CloudTasks-TaskName", ""),
+            retry_count=request.headers.get("X-CloudTasks-TaskRetryCount", ""),
+        )
+        self.log = Log().bind(**self.task)
+
+    def app(self) -> "App":
+        """Return what this warm instance keeps, made with its first request; from now on the log names the trace."""
         with _first_request:
             app = _app()
-        log = log.bind(
+        self.log = self.log.bind(
             **trace_fields(
-                traceparent=request.headers.get("traceparent", ""),
-                cloud_trace_context=request.headers.get("X-Cloud-Trace-Context", ""),
+                traceparent=self.request.headers.get("traceparent", ""),
+                cloud_trace_context=self.request.headers.get("X-Cloud-Trace-Context", ""),
                 project=app.settings.project,
             )
         )
-        wanted = export_request.parse(
-            body=request.stream.read(export_request.MAX_BODY_BYTES + 1),  # one more tells that it is too long
-            query=request.args.to_dict(flat=False),
-            schedule_time=request.headers.get("X-CloudScheduler-ScheduleTime"),
-            clock=Clock().now,
-        )
-        return answers.of(app.export(wanted, log))
-    except ExportError as error:
-        write = log.warning if isinstance(error, InvalidRequest) else log.error  # the caller sees it; an operator must
-        write("request_refused", error_type=error.type, detail=error.detail)
-        return answers.problem(error)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is named without the error's own text
-        log.error("defect", error=type(error).__name__, stack=_stack(error))  # noqa: TRY400 - its text may hold a link
-        return answers.problem(Defect("The function has a defect; its log line `defect` says where."))
+        return app
+
+    @property
+    def schedule_time(self) -> str | None:
+        return self.request.headers.get("X-CloudScheduler-ScheduleTime")
+
+    @property
+    def query(self) -> Mapping[str, list[str]]:
+        return self.request.args.to_dict(flat=False)
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a browser asks rather than a program."""
+        accepted = self.request.accept_mimetypes
+        return accepted.quality("text/html") > accepted.quality("application/json")
+
+    def problem(self, error: ExportError) -> Answer:
+        return self.answers.problem(error) if self.request.method == "POST" else to_question({}, error)
+
+
+# What each path and method does; the modules that only questions need are loaded with the first of them.
+
+
+def _export(call: _Call) -> Answer:
+    app = call.app()
+    wanted = export_request.parse(
+        body=call.request.stream.read(export_request.MAX_BODY_BYTES + 1),  # one more tells that it is too long
+        query=call.query,
+        schedule_time=call.schedule_time,
+        clock=Clock().now,
+    )
+    return call.answers.of(app.export(wanted, call.log), is_task=bool(call.task))
+
+
+def _coverage(call: _Call) -> Answer:
+    from analytics_export import coverage  # noqa: PLC0415 - see above
+
+    app = call.app()
+    found = app.coverage(coverage.parse(call.query, schedule_time=call.schedule_time, clock=Clock().now))
+    if not call.wants_page:
+        return to_question(found.to_json(), found.problem)
+    from analytics_export.coverage_page import page  # noqa: PLC0415 - see above
+
+    settings = app.settings
+    return page(found, analytics_id=settings.analytics_id, bucket=settings.bucket, host=call.request.host)
+
+
+def _check(call: _Call) -> Answer:
+    from analytics_export import check, trial  # noqa: PLC0415 - see above
+
+    try:
+        found = trial.checks(call.app())
+    except Misconfigured as error:
+        found = check.without_settings(error)
+    if not call.wants_page:
+        return to_question(check.to_json(found), check.problem(found))
+    from analytics_export.check_page import page  # noqa: PLC0415 - see above
+
+    return page(found)
+
+
+def _openapi(_call: _Call) -> Answer:
+    from analytics_export.openapi import document  # noqa: PLC0415 - see above
+
+    return to_question(document())
+
+
+def _questions(handler: Callable[[_Call], Answer]) -> dict[str, Callable[[_Call], Answer]]:
+    def packed_answer(call: _Call) -> Answer:
+        return packed(handler(call), is_taken=call.request.accept_encodings.quality("gzip") > 0)
+
+    return {"GET": packed_answer, "HEAD": packed_answer}
+
+
+ROUTES = {
+    "/": {**_questions(_coverage), "POST": _export},
+    "/check": _questions(_check),
+    "/openapi.json": _questions(_openapi),
+}
 
 
 @functools.cache
@@ -64,7 +158,3 @@ def _app() -> "App":
     from analytics_export.app import App  # noqa: PLC0415 - loads the client libraries
 
     return App.from_env()
-
-
-def _stack(error: BaseException) -> list[str]:
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -1,24 +1,41 @@
-"""What the caller gets: 200 with the exports, or a problem document (RFC 9457) with the same."""
+"""What the caller gets: 200 with exports or what a question asked, or a problem document (RFC 9457) with the same."""
 
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analytics_export.errors import ExportError, InvalidRequest, TryAgainLater, worst
-from analytics_export.report import ExportResult
+from analytics_export.errors import (
+    Conflict,
+    DeadlineReached,
+    ExportError,
+    InvalidRequest,
+    Misconfigured,
+    NotAvailableYet,
+    NotFound,
+    TryAgainLater,
+    worst,
+)
+from analytics_export.report import ExportResult, Status
 
-Answer = tuple[str, int, dict[str, str]]
+Answer = tuple[str | bytes, int, dict[str, str]]
 """Body, status and headers, as Flask takes them."""
 
+TRY_THIS_AGAIN = 409
+"""To Cloud Tasks: try this task again, and go on with the others as before."""
+SEE_CHECK = "GET /check tries every part of the set-up."
+QUESTION_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept, Accept-Encoding"}
+"""Of every answer to a GET: it tells of this moment, in the form that was asked for."""
 
-class Defect(ExportError):
-    """The function itself is wrong."""
+WORTH_PACKING_BYTES = 1400
+"""Less fits into one packet anyway."""
 
-    type = "internal-error"
-    title = "The function has a defect"
-    status = 500
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists and does not take this method."""
+
+    status = 405
 
 
 @dataclass(frozen=True)
@@ -27,31 +44,45 @@ class Answers:
 
     began_s: float = field(default_factory=time.monotonic)
 
-    def of(self, results: Sequence[ExportResult]) -> Answer:
-        """Answer 200 when every export is wholly in the bucket, else with the worst one's problem."""
+    def of(self, results: Sequence[ExportResult], *, is_task: bool = False) -> Answer:
+        """Answer 200 when nothing is left to do, 202 when it is queued, else with the worst export's problem.
+
+        Cloud Tasks takes a task off its queue at 2xx, and slows the whole queue down at 503. So a task (`is_task`)
+        whose period is not there yet is done, 200: coverage shows the gap, and the catch-up closes it. One that has to
+        go on (`deadline`, or another run at the same period) is answered 409, which is tried again without holding up
+        the rest. Source: Cloud Tasks, "Common pitfalls and limitations".
+        """
         errors = [result.error for result in results if result.error is not None]
+        if is_task:
+            errors = [error for error in errors if not isinstance(error, NotAvailableYet)]
         if errors:
-            return self.problem(worst(errors), results)
-        return json.dumps(self._report(results)), 200, {"Content-Type": "application/json"}
+            error = worst(errors)
+            is_for_this_task_alone = is_task and isinstance(error, DeadlineReached | Conflict)
+            return self.problem(error, results, status=TRY_THIS_AGAIN if is_for_this_task_alone else None)
+        status = 202 if any(result.status is Status.QUEUED for result in results) else 200
+        return json.dumps(self._report(results)), status, {"Content-Type": "application/json"}
 
-    def problem(self, error: ExportError, results: Sequence[ExportResult] = ()) -> Answer:
-        """Answer with an error; of several services that ask to wait, the shortest wait counts."""
-        document = {"type": error.type, "title": error.title, "status": error.status, "detail": error.detail}
-        headers = {"Content-Type": "application/problem+json"}
-        if isinstance(error, TryAgainLater):
-            waits_s = [result.error.retry_after_s for result in results if isinstance(result.error, TryAgainLater)]
-            headers["Retry-After"] = str(math.ceil(min([*waits_s, error.retry_after_s])))
-        return json.dumps(document | self._report(results)), error.status, headers
+    def problem(self, error: ExportError, results: Sequence[ExportResult] = (), *, status: int | None = None) -> Answer:
+        """Answer with an error; of several services that ask to wait, the shortest wait counts.
 
-    def method_not_allowed(self) -> Answer:
+        `status` is the error's own unless it is given.
+        """
+        waits_s = [result.error.retry_after_s for result in results if isinstance(result.error, TryAgainLater)]
+        return _problem(error, self._report(results), waits_s, status=status)
+
+    def no_such_path(self, paths: Iterable[str]) -> Answer:
+        """Answer 404."""
+        return self.problem(NotFound(f"Expected one of the paths {', '.join(paths)}."))
+
+    def method_not_allowed(self, allowed: Iterable[str]) -> Answer:
         """Answer 405."""
-        error = InvalidRequest("Expected POST with a JSON object, or with the fields as query parameters.")
-        document = {"type": error.type, "title": error.title, "status": 405, "detail": error.detail}
-        return (
-            json.dumps(document | self._report([])),
-            405,
-            {"Content-Type": "application/problem+json", "Allow": "POST"},
+        error = MethodNotAllowed(
+            "Expected POST with a JSON object, or with the fields as query parameters; GET asks what is there."
+            if "POST" in allowed
+            else "Expected GET or HEAD."
         )
+        body, status, headers = self.problem(error)
+        return body, status, headers | {"Allow": ", ".join(allowed)}
 
     def _report(self, results: Sequence[ExportResult]) -> dict[str, object]:
         return {
@@ -59,3 +90,38 @@ class Answers:
             "bytes_copied": sum(result.bytes_copied for result in results),
             "seconds": round(time.monotonic() - self.began_s, 3),
         }
+
+
+def to_question(value: Mapping[str, object], error: ExportError | None = None) -> Answer:
+    """Answer a GET: 200 with the value, or with an error the same in its problem document."""
+    if error is None:
+        return json.dumps(value), 200, QUESTION_HEADERS | {"Content-Type": "application/json"}
+    body, status, headers = _problem(error, value)
+    return body, status, QUESTION_HEADERS | headers
+
+
+def packed(answer: Answer, *, is_taken: bool) -> Answer:
+    """Return an answer compressed, where the caller takes gzip and it is worth it."""
+    import gzip  # noqa: PLC0415 - only questions have long answers
+
+    body, status, headers = answer
+    data = body.encode() if isinstance(body, str) else body
+    if not is_taken or len(data) < WORTH_PACKING_BYTES:
+        return answer
+    return gzip.compress(data, compresslevel=6, mtime=0), status, headers | {"Content-Encoding": "gzip"}
+
+
+def _problem(
+    error: ExportError, more: Mapping[str, object], waits_s: Sequence[float] = (), *, status: int | None = None
+) -> Answer:
+    status = status or error.status
+    document = {"type": error.type, "title": error.title, "status": status, "detail": detail_of(error)}
+    headers = {"Content-Type": "application/problem+json"}
+    if isinstance(error, TryAgainLater):
+        headers["Retry-After"] = str(math.ceil(min([*waits_s, error.retry_after_s])))
+    return json.dumps({**document, **more}), status, headers
+
+
+def detail_of(error: ExportError) -> str:
+    """Return what an answer says of an error: where the set-up is wrong, also where all of it is tried."""
+    return f"{error.detail} {SEE_CHECK}" if isinstance(error, Misconfigured) else error.detail

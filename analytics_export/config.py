@@ -14,6 +14,8 @@ SERVICE_URL = "https://data-export.service.usercentrics.eu"
 """Source: Usercentrics, "Analytics data export", section "HTTP Request Format"; v1 lives under /api."""
 
 _AUTHORITY = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_PLAINTEXT = f"(?:{_AUTHORITY})?"
+_PLAINTEXT_FORM = "host:port (no scheme), or unset"
 
 
 class ApiVersion(StrEnum):
@@ -43,6 +45,10 @@ class Settings:
     stall_s: float
     secret_manager_emulator: str | None
     """`host:port` of a plaintext gRPC Secret Manager."""
+    tasks_queue: str | None
+    """`projects/P/locations/L/queues/Q`; only `enqueue` needs it."""
+    cloud_tasks_emulator: str | None
+    """`host:port` of a plaintext gRPC Cloud Tasks."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -104,13 +110,16 @@ class Settings:
             ),
             deadline_s=read("DEADLINE_SECONDS", "1740", "a number of seconds, over 0 and at most 3600", _seconds),
             stall_s=read("STALL_SECONDS", "60", "a number of seconds, over 0 and at most 3600", _seconds),
-            secret_manager_emulator=read(
-                "SECRET_MANAGER_EMULATOR_HOST",
+            secret_manager_emulator=read("SECRET_MANAGER_EMULATOR_HOST", "", _PLAINTEXT_FORM, _matching(_PLAINTEXT))
+            or None,
+            tasks_queue=read(
+                "TASKS_QUEUE",
                 "",
-                "host:port (no scheme), or unset",
-                _matching(f"(?:{_AUTHORITY})?"),
+                "projects/PROJECT/locations/LOCATION/queues/QUEUE, or unset",
+                _matching(r"(?:projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100})?"),
             )
             or None,
+            cloud_tasks_emulator=read("CLOUD_TASKS_EMULATOR_HOST", "", _PLAINTEXT_FORM, _matching(_PLAINTEXT)) or None,
         )
         read(
             "STORAGE_EMULATOR_HOST",

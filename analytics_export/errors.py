@@ -2,15 +2,18 @@
 
     ExportError
     ├── InvalidRequest              400  the caller mends the request
-    │   └── PeriodNotFinished       400
+    │   ├── PeriodNotFinished       400
+    │   └── NotFound                404
     ├── Misconfigured               500  the operator mends a setting, the secret or the bucket
     ├── ExportServiceRefused        502  the operator renews the key
     ├── ExportServiceError          502  somebody looks at the log
     ├── LinkRefused                 502
     ├── IntegrityFailure            502
+    ├── Defect                      500  whoever develops the function, by its log line `defect`
     └── TryAgainLater               503  nobody: the next call goes on
         ├── NotAvailableYet
         ├── UpstreamUnavailable
+        ├── PeriodsMissing
         ├── Conflict                     (another run, or a new issue of the export, changes the same period)
         └── DeadlineReached
 
@@ -18,7 +21,9 @@
 do next; it never holds a link's query, an upload session URI or a key.
 """
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound="ExportError")
 
 
 class ExportError(Exception):
@@ -46,6 +51,14 @@ class PeriodNotFinished(InvalidRequest):
 
     type = "period-not-finished"
     title = "The period is not finished yet"
+
+
+class NotFound(InvalidRequest):
+    """Nothing answers under this path."""
+
+    type = "not-found"
+    title = "There is nothing under this path"
+    status = 404
 
 
 class Misconfigured(ExportError):
@@ -88,6 +101,17 @@ class IntegrityFailure(ExportError):
     status = 502
 
 
+class Defect(ExportError):
+    """The function itself is wrong."""
+
+    type = "internal-error"
+    title = "The function has a defect"
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("The function has a defect; its log line `defect` says where.")
+
+
 class TryAgainLater(ExportError):
     """Nothing to mend: a later call goes on from what is done.
 
@@ -120,6 +144,16 @@ class UpstreamUnavailable(TryAgainLater):
         self.asked_to_wait_s = asked_to_wait_s
 
 
+class PeriodsMissing(TryAgainLater):
+    """The caller of a question demands that every period that is due is there, and one is not."""
+
+    type = "periods-missing"
+    title = "Periods are missing"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_s=900)
+
+
 class Conflict(TryAgainLater):
     """The bucket or the listing changed under this run; comparing anew settles it."""
 
@@ -147,3 +181,9 @@ def worst(errors: list[ExportError]) -> ExportError:
     """
     order = {500: 0, 502: 1, 503: 2, 400: 3}
     return min(errors, key=lambda error: (order[error.status], isinstance(error, Conflict)))
+
+
+def without_traces(error: E) -> E:
+    """Return an error that is kept, without its traceback and causes: their frames hold whole bodies."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
+from analytics_export.fields import asked_at, boolean, day_of, json_type, one_of, shown
 from analytics_export.periods import (
     Aggregation,
     Export,
@@ -20,25 +21,38 @@ from analytics_export.periods import (
     last_finished,
 )
 
-E = TypeVar("E", bound=StrEnum)
-
 MAX_BODY_BYTES = 64 * 1024
 MAX_PERIODS = 400
-"""The most periods of one request: over a year of days, and what one run's deadline can hold."""
+"""The most periods that one request works on: over a year of days, and what one run's deadline can hold."""
+MAX_PLANNED_PERIODS = 5000
+"""The most that one request plans or hands to Cloud Tasks: over thirteen years of days."""
 
 SELECTORS = ("date", "from", "to", "last")
-FIELDS = ("aggregation", "frequency", *SELECTORS, "refresh")
+SWITCHES = ("refresh", "dry_run", "enqueue")
+FIELDS = ("aggregation", "frequency", *SELECTORS, *SWITCHES)
+
+
+class Purpose(StrEnum):
+    """What is done with the plan of a request."""
+
+    EXPORT = "export"
+    """Work it off."""
+    DRY_RUN = "dry_run"
+    """Say it, and nothing else."""
+    ENQUEUE = "enqueue"
+    """Hand it to Cloud Tasks."""
 
 
 @dataclass(frozen=True)
 class ExportRequest:
     """The exports asked for, of one aggregation and frequency, oldest first.
 
-    With `skip_complete`, a period whose manifest is there is not compared with the source.
+    With `skip_complete`, a period whose manifest is there is not compared with the source, and gets no task.
     """
 
     exports: tuple[Export, ...]
     skip_complete: bool
+    purpose: Purpose = Purpose.EXPORT
 
 
 def parse(
@@ -53,39 +67,44 @@ def parse(
     Raises InvalidRequest, naming the field and what it accepts, and PeriodNotFinished.
     """
     fields = _fields(body, query)
-    now = _now(schedule_time, clock)
-    aggregation = _one_of(Aggregation, fields, "aggregation")
-    frequency = _one_of(Frequency, fields, "frequency")
-    refresh = _boolean(fields, "refresh")
+    now = asked_at(schedule_time, clock)
+    aggregation = one_of(Aggregation, fields, "aggregation")
+    frequency = one_of(Frequency, fields, "frequency")
+    refresh, dry_run, enqueue = (boolean(fields, name) for name in SWITCHES)
+    at_most = MAX_PLANNED_PERIODS if dry_run or enqueue else MAX_PERIODS
     chosen = [name for name in SELECTORS if name in fields]
+    periods: tuple[Period, ...]
     match chosen:
         case []:
-            return ExportRequest((Export(aggregation, _last_finished(frequency, now)),), skip_complete=False)
+            periods = (_last_finished(frequency, now),)
         case ["date"]:
-            period = _holding(frequency, _day(fields, "date"), now)
-            return ExportRequest((Export(aggregation, period),), skip_complete=False)
+            periods = (_holding(frequency, day_of(fields, "date"), now),)
         case ["from", "to"]:
-            periods = _span(frequency, _day(fields, "from"), _day(fields, "to"), now)
+            periods = _span(frequency, day_of(fields, "from"), day_of(fields, "to"), now, at_most=at_most)
         case ["last"]:
-            periods = tuple(islice(finished_before(frequency, now), _count(fields, "last")))
+            periods = tuple(islice(finished_before(frequency, now), _count(fields, "last", at_most=at_most)))
         case _:
             raise InvalidRequest(
                 f"Expected `date`, or `from` together with `to`, or `last`; got {', '.join(chosen)}. "
                 "Leave all of them out for the last finished period."
             )
-    exports = tuple(Export(aggregation, period) for period in reversed(periods))
-    return ExportRequest(exports, skip_complete=not refresh)
+    return ExportRequest(
+        exports=tuple(Export(aggregation, period) for period in reversed(periods)),
+        # a run compares a single period; a task is always a span, of one period
+        skip_complete=not refresh and (enqueue or chosen not in ([], ["date"])),
+        purpose=Purpose.DRY_RUN if dry_run else Purpose.ENQUEUE if enqueue else Purpose.EXPORT,
+    )
 
 
 def _fields(body: bytes, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     fields = _json_object(body) if body.strip() else {}
     for name, values in query.items():
         if len(values) > 1 or name in fields:
-            raise InvalidRequest(f"Field {_shown(name)} is given more than once; give it once.")
+            raise InvalidRequest(f"Field {shown(name)} is given more than once; give it once.")
         fields[name] = _from_query(name, values[0])
     for name in fields:
         if name not in FIELDS:
-            raise InvalidRequest(f"Unknown field {_shown(name)}; the fields are {', '.join(FIELDS)}.")
+            raise InvalidRequest(f"Unknown field {shown(name)}; the fields are {', '.join(FIELDS)}.")
     return fields
 
 
@@ -101,7 +120,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
             'Expected a JSON object such as {"aggregation": "granular", "frequency": "daily"}; the body is not JSON.'
         ) from exc
     if not isinstance(value, dict):
-        raise InvalidRequest(f"Expected a JSON object; the body is a JSON {_json_type(value)}.")
+        raise InvalidRequest(f"Expected a JSON object; the body is a JSON {json_type(value)}.")
     return value
 
 
@@ -119,56 +138,16 @@ def _no_constant(name: str) -> NoReturn:
 def _from_query(name: str, value: str) -> object:
     if name == "last" and re.fullmatch(r"[0-9]{1,6}", value):
         return int(value)
-    if name == "refresh":
+    if name in SWITCHES:
         return {"true": True, "false": False}.get(value, value)
     return value
 
 
-def _now(schedule_time: str | None, clock: Callable[[], datetime]) -> datetime:
-    if schedule_time is None:
-        return clock()
-    try:
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].*([Zz]|[+-][0-9]{2}:[0-9]{2})", schedule_time):
-            raise ValueError(schedule_time)
-        return datetime.fromisoformat(schedule_time.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as exc:
-        raise InvalidRequest(
-            "Header X-CloudScheduler-ScheduleTime: expected an RFC 3339 time such as 2022-04-02T09:00:00Z; "
-            f"got {_shown(schedule_time)}."
-        ) from exc
-
-
-def _one_of(kind: type[E], fields: Mapping[str, Any], name: str) -> E:
-    accepted = " or ".join(f'"{member}"' for member in kind)
-    if name not in fields:
-        raise InvalidRequest(f"Field `{name}` is missing; it must be {accepted}.")
-    if fields[name] not in list(kind):
-        raise InvalidRequest(f"Field `{name}`: expected {accepted}; got {_shown(fields[name])}.")
-    return kind(fields[name])
-
-
-def _boolean(fields: Mapping[str, Any], name: str) -> bool:
-    value = fields.get(name, False)
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"Field `{name}`: expected true or false; got {_shown(value)}.")
-    return value
-
-
-def _count(fields: Mapping[str, Any], name: str) -> int:
+def _count(fields: Mapping[str, Any], name: str, *, at_most: int) -> int:
     value = fields[name]
-    if type(value) is not int or not 1 <= value <= MAX_PERIODS:
-        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {MAX_PERIODS}; got {_shown(value)}.")
+    if type(value) is not int or not 1 <= value <= at_most:
+        raise InvalidRequest(f"Field `{name}`: expected a whole number from 1 to {at_most}; got {shown(value)}.")
     return value
-
-
-def _day(fields: Mapping[str, Any], name: str) -> date:
-    value = fields[name]
-    try:
-        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            raise ValueError(name)
-        return date.fromisoformat(value)
-    except ValueError as exc:
-        raise InvalidRequest(f"Field `{name}`: expected a date as YYYY-MM-DD; got {_shown(value)}.") from exc
 
 
 def _last_finished(frequency: Frequency, now: datetime) -> Period:
@@ -191,32 +170,13 @@ def _holding(frequency: Frequency, day: date, now: datetime) -> Period:
     return period
 
 
-def _span(frequency: Frequency, first: date, last: date, now: datetime) -> tuple[Period, ...]:
+def _span(frequency: Frequency, first: date, last: date, now: datetime, *, at_most: int) -> tuple[Period, ...]:
     if first > last:
         raise InvalidRequest(f"Field `from` ({first}) must not be after `to` ({last}).")
-    periods = tuple(islice(finished_within(frequency, first=first, last=last, now=now), MAX_PERIODS + 1))
-    if len(periods) > MAX_PERIODS:
+    periods = tuple(islice(finished_within(frequency, first=first, last=last, now=now), at_most + 1))
+    if len(periods) > at_most:
+        hint = f", or with `enqueue` (at most {MAX_PLANNED_PERIODS})" if at_most < MAX_PLANNED_PERIODS else ""
         raise InvalidRequest(
-            f"The span {first}..{last} holds more than {MAX_PERIODS} {frequency} periods; ask for it in parts."
+            f"The span {first}..{last} holds more than {at_most} {frequency} periods; ask for it in parts{hint}."
         )
     return periods
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list | dict):
-        return f"a JSON {_json_type(value)}"
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - an answer need not repeat a long value
-
-
-def _json_type(value: object) -> str:
-    names = {
-        dict: "object",
-        list: "array",
-        str: "string",
-        bool: "boolean",
-        int: "number",
-        float: "number",
-        type(None): "null",
-    }
-    return names[type(value)]

@@ -34,13 +34,19 @@ def session(*, connections: int) -> requests.Session:
 
     The body of a request with `stream=True` is for its caller to bound; others end after `MAX_ANSWER_BYTES`.
     """
-    made = requests.Session()
+    made = _Session()
     made.trust_env = False
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # one party's cookies are not for another
     made.headers["User-Agent"] = "usercentrics-analytics-export"
     made.mount("https://", adapter(connections=connections))
     made.mount("http://", adapter(connections=connections))
     return made
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow no redirect, and look at none: requests would read its whole body and parse its Location."""
+        del resp
 
 
 def adapter(*, connections: int, bounds_streams: bool = False) -> HTTPAdapter:
@@ -148,11 +154,8 @@ class _Watched(HTTPConnection):
             yield
             return
         self.timeout = limit.shortened(self.timeout)
-        limit.connecting(self.host)
-        try:
+        with limit.waiting_for(self.host):
             yield
-        finally:
-            limit.connected(self.host)
 
     def _watch(self) -> None:
         limit, before = TimeLimit.of_this_call(), self._limit

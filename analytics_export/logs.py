@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 
 _one_line_at_a_time = threading.Lock()
@@ -34,6 +35,12 @@ class Log:
         """Say what somebody must mend."""
         self._write("ERROR", event, fields)
 
+    def defect(self, error: BaseException) -> None:
+        """Say where the function is wrong, without the error's own text, which may hold a link."""
+        frames = traceback.extract_tb(error.__traceback__)
+        stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        self._write("ERROR", "defect", {"error": type(error).__name__, "stack": stack})
+
     def _write(self, severity: str, event: str, fields: Mapping[str, object]) -> None:
         line = json.dumps({"severity": severity, "message": event, **self._fields, **fields}, default=str)
         with _one_line_at_a_time:
@@ -51,3 +58,17 @@ def trace_fields(*, traceparent: str, cloud_trace_context: str, project: str) ->
         r"([0-9a-f]{32})(?:[/;]|$)", cloud_trace_context.lower()
     )
     return {"logging.googleapis.com/trace": f"projects/{project}/traces/{match[1]}"} if match else {}
+
+
+def task_fields(*, name: str, retry_count: str) -> dict[str, object]:
+    """Return the fields that say which try of which task a line belongs to; empty where the call is none.
+
+    From the headers X-CloudTasks-TaskName and X-CloudTasks-TaskRetryCount. Whoever may call the function may send
+    them too: they are no proof of anything.
+    """
+    if not name:
+        return {}
+    return {
+        "task_name": name[:500],
+        "task_retry_count": int(retry_count) if re.fullmatch("[0-9]{1,9}", retry_count) else 0,
+    }

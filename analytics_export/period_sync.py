@@ -14,7 +14,15 @@ from analytics_export.bucket.csv_header import CsvFormat, compared
 from analytics_export.bucket.guard import ManifestGuard
 from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Manifest, StoredObject
-from analytics_export.errors import Conflict, DeadlineReached, ExportError, NotAvailableYet, TryAgainLater, worst
+from analytics_export.errors import (
+    Conflict,
+    DeadlineReached,
+    ExportError,
+    NotAvailableYet,
+    TryAgainLater,
+    without_traces,
+    worst,
+)
 from analytics_export.periods import Export
 from analytics_export.plan import is_of
 from analytics_export.report import ExportResult, Status
@@ -61,7 +69,7 @@ class PeriodSync:
         try:
             return self._until_stable(is_fresh=is_fresh, listed=listed)
         except ExportError as error:
-            return Outcome(self._failed(because_time_is_over(error)))
+            return Outcome(self._failed(without_traces(because_time_is_over(error))))
 
     def _until_stable(self, *, is_fresh: bool, listed: ListedManifest | None) -> Outcome:
         """Repeat the attempt while another run, or a new issue, changes the period."""
@@ -137,7 +145,7 @@ class PeriodSync:
         if stale:
             self._guard.withdraw()
         for stored in stale:
-            self._bucket.remove(stored.name, generation=stored.generation)
+            self._bucket.remove(stored.name, generation=int(stored.generation))
             self._has_changed = True
             self._log.info("object_removed", object=stored.name, size_bytes=stored.size)
 

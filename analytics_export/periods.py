@@ -118,6 +118,15 @@ def finished_within(frequency: Frequency, *, first: date, last: date, now: datet
         yield period
 
 
+def available_within(frequency: Frequency, *, first: date, last: date, now: datetime) -> Iterator[Period]:
+    """Yield the periods that hold a day of `first`..`last` and should be there by now, latest first."""
+    try:
+        shifted = now.astimezone(UTC) - timedelta(hours=AVAILABLE_FROM.hour)  # available then is finished now
+    except OverflowError:
+        return
+    yield from finished_within(frequency, first=first, last=last, now=shifted)
+
+
 def _after(frequency: Frequency, day: date) -> datetime:
     """Return a moment by which the period that holds `day` is finished and the next is not."""
     try:

@@ -13,6 +13,8 @@ class Status(StrEnum):
     COPIED = "copied"
     UNCHANGED = "unchanged"
     COMPLETE = "complete"
+    PLANNED = "planned"
+    QUEUED = "queued"
     NOT_AVAILABLE = "not_available"
     INCOMPLETE = "incomplete"
     FAILED = "failed"

@@ -18,12 +18,13 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
+from analytics_export.errors import DeadlineReached, ExportError, UpstreamUnavailable
 
 TRIES_WITHOUT_PROGRESS = 7
 FIRST_WAIT_S = 0.2
@@ -50,11 +51,12 @@ class Clock:
 
 
 class Deadline:
-    """When one run ends: no work starts after `seconds`; what is under way may go on for `GRACE_S` more."""
+    """When one run ends: no work starts after `seconds`; what is under way may go on for `grace_s` (`GRACE_S`) more."""
 
-    def __init__(self, seconds: float, clock: Clock) -> None:
+    def __init__(self, seconds: float, clock: Clock, *, grace_s: float | None = None) -> None:
         self.clock = clock
         self._at = clock.monotonic() + seconds
+        self._grace_s = GRACE_S if grace_s is None else grace_s
 
     @property
     def is_over(self) -> bool:
@@ -64,7 +66,7 @@ class Deadline:
     @property
     def grace_left_s(self) -> float:
         """How long work under way may still go on; negative when it must stop."""
-        return self._at + GRACE_S - self.clock.monotonic()
+        return self._at + self._grace_s - self.clock.monotonic()
 
     def check(self) -> None:
         """Raise DeadlineReached when no new work may start."""
@@ -98,40 +100,57 @@ class RetryBudget:
         backoff_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (self._failures - 1))
         wait_s = max(asked_s, backoff_s * random.uniform(0.5, 1))  # noqa: S311 - to spread, not to hide
         spent_s = self._clock.monotonic() - self._since
+        if self._deadline.grace_left_s <= 0:
+            raise _time_is_over(failure)
         if self._failures >= TRIES_WITHOUT_PROGRESS or asked_s > LONGEST_RETRY_AFTER_S or spent_s + wait_s > BUDGET_S:
             raise failure
         if wait_s > self._deadline.grace_left_s:
-            raise DeadlineReached(f"{failure.detail} The run's time is over. Call again.") from failure
+            raise _time_is_over(failure)
         self._clock.sleep(wait_s)
 
 
-class CircuitBreaker:
-    """Learns once a call that a service is down: after `failures` attempts in a row that gave up, all others fail.
+def _time_is_over(failure: UpstreamUnavailable) -> DeadlineReached:
+    return DeadlineReached(f"{failure.detail} The run's time is over. Call again.")
 
-    Safe to use from any thread.
+
+class CircuitBreaker:
+    """Learns once a call that a service is down: after `failures` that gave up, all other attempts fail at once.
+
+    An attempt during which another one succeeded does not count: then the service works, and it is one file or one
+    period that does not. Safe to use from any thread.
     """
 
     def __init__(self, *, failures: int) -> None:
         self._threshold = failures
         self._lock = threading.Lock()
-        self._in_a_row = 0
+        self._given_up: set[Hashable] = set()
+        self._succeeded = 0
         self._open_because: ExportError | None = None
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Wrap one attempt with all its retries; raises the failure that opened the circuit in place of it."""
+    def attempt(self, who: Hashable = None) -> Iterator[None]:
+        """Wrap one attempt with all its retries; raises the failure that opened the circuit in place of it.
+
+        Failures of the same `who` count once; None stands for somebody new.
+        """
         if self._open_because is not None:
-            raise self._open_because
+            raise copy(self._open_because)
+        succeeded_before = self._succeeded
         try:
             yield
-        except (UpstreamUnavailable, Misconfigured) as failure:
+        except UpstreamUnavailable as failure:
             with self._lock:
-                self._in_a_row += 1
-                if self._in_a_row >= self._threshold:
-                    self._open_because = failure
+                if self._succeeded != succeeded_before:
+                    self._given_up.clear()
+                else:
+                    self._given_up.add(object() if who is None else who)
+                if len(self._given_up) >= self._threshold:
+                    self._open_because = copy(failure)  # without its traceback, which holds what was to be sent
             raise
         else:
-            self._in_a_row = 0
+            with self._lock:
+                self._succeeded += 1
+                self._given_up.clear()
 
 
 def is_retryable(status: int) -> bool:
@@ -152,5 +171,5 @@ def retry_after_s(header: str | None, clock: Clock) -> float | None:
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -1,39 +1,25 @@
 """One call: its plan, its periods side by side, and in the end what their columns say."""
 
-from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
-from analytics_export.bucket.bucket import ListedManifest
 from analytics_export.bucket.header_rules import Columns
-from analytics_export.bucket.manifest import Summary, columns_digest
-from analytics_export.errors import DeadlineReached, ExportError
+from analytics_export.bucket.manifest import Summary
+from analytics_export.errors import DeadlineReached, Defect, ExportError, without_traces
 from analytics_export.export_request import ExportRequest
 from analytics_export.period_sync import Outcome, PeriodSync, log_fields
 from analytics_export.periods import Export
 from analytics_export.plan import PlannedExport, plan
 from analytics_export.report import ExportResult, Status
 from analytics_export.services import Services
-
-T = TypeVar("T")
-Result = TypeVar("Result")
+from analytics_export.survey import Survey, side_by_side, survey
+from analytics_export.time_limit import because_time_is_over
 
 PERIODS_AT_ONCE = 32
 """Periods of short files only wait for answers; what moves bytes is bounded by the pool of transfers."""
 FRESH_S = 15.0
 """For so long, what the listing at the start told of a period's manifest is taken for what is there, in seconds."""
-
-
-@dataclass(frozen=True)
-class _Manifests:
-    """What the run's one listing told."""
-
-    listed: Mapping[Export, ListedManifest]
-    summaries: Mapping[Export, Summary]
-    at_s: float
 
 
 class Run:
@@ -51,19 +37,21 @@ class Run:
         if not self._request.exports:
             return
         try:
-            manifests = self._manifests()
+            found = survey(self._services, self._request, self._periods)
         except ExportError as error:
+            reason = without_traces(because_time_is_over(error))
             for export in self._request.exports:
-                self._end(export, Outcome(self._without_a_try(export, error)), self._clock.monotonic())
+                self._end(export, Outcome(self._without_a_try(export, reason)), self._clock.monotonic())
             return
         planned = plan(
             self._request.exports,
-            manifests.summaries,
+            found.summaries,
             analytics_id=self._services.analytics_id,
             skip_complete=self._request.skip_complete,
         )
-        self._side_by_side(lambda numbered: self._one(*numbered, manifests), enumerate(planned))
-        self._compare_columns(manifests)
+        first = next((each for each in planned if each.complete is None), None)
+        side_by_side(self._periods, lambda each: self._one(each, found, is_first=each is first), planned)
+        self._compare_columns(found)
 
     def results(self, *, unfinished: ExportError | None = None) -> list[ExportResult]:
         """Return how each export ended, oldest first; `unfinished` is the error of those that have not."""
@@ -79,39 +67,27 @@ class Run:
         """Start nothing any more; what is under way ends by itself."""
         self._periods.shutdown(wait=False, cancel_futures=True)
 
-    def _manifests(self) -> _Manifests:
-        """Look at the bucket once, from the period before the span to its last; read what the listing cannot tell."""
-        at_s = self._clock.monotonic()
-        first, last = self._request.exports[0], self._request.exports[-1]
-        bucket = self._services.bucket
-        listed = bucket.manifests(first.previous or first, last)
-        summaries = {export: each.summary for export, each in listed.items() if each.summary is not None}
-        if self._request.skip_complete:
-            unknown = [export for export in listed if export not in summaries]
-            stored = self._side_by_side(lambda export: bucket.manifest(export, listed[export]), unknown)
-            summaries |= {
-                export: each.manifest.summary for export, each in zip(unknown, stored, strict=True) if each.manifest
-            }
-        return _Manifests(listed, summaries, at_s)
-
-    def _one(self, number: int, planned: PlannedExport, manifests: _Manifests) -> None:
+    def _one(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> None:
+        """Work on one period; a defect that it meets does not stop the others."""
         began_s = self._clock.monotonic()
         export = planned.export
-        if planned.complete is not None:
-            outcome = Outcome(self._skipped(planned.complete))
-        elif number > 0 and self._services.deadline.is_over:  # the first goes on, so that every call makes progress
-            error = DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
-            outcome = Outcome(self._without_a_try(export, error))
-        else:
-            sync = PeriodSync(self._services, export, skip_complete=self._request.skip_complete)
-            is_fresh = began_s - manifests.at_s < FRESH_S
-            outcome = sync.run(is_fresh=is_fresh, listed=manifests.listed.get(export))
+        try:
+            outcome = self._outcome(planned, found, is_first=is_first)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other periods go on
+            self._services.log.bind(**log_fields(export)).defect(error)
+            outcome = Outcome(self._without_a_try(export, Defect()))
         self._end(export, outcome, began_s)
 
-    def _side_by_side(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
-        # each in a context of its own: the call's time limit and functions-framework's execution id are found there
-        futures = [self._periods.submit(copy_context().run, call, value) for value in values]
-        return [future.result() for future in futures]
+    def _outcome(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> Outcome:
+        export = planned.export
+        if planned.complete is not None:
+            return Outcome(self._skipped(planned.complete))
+        if not is_first and self._services.deadline.is_over:  # the first goes on, so that every call makes progress
+            error = DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
+            return Outcome(self._without_a_try(export, error))
+        sync = PeriodSync(self._services, export, skip_complete=self._request.skip_complete)
+        is_fresh = self._clock.monotonic() - found.at_s < FRESH_S
+        return sync.run(is_fresh=is_fresh, listed=found.listed.get(export))
 
     def _skipped(self, complete: Summary) -> ExportResult:
         return ExportResult(
@@ -159,7 +135,7 @@ class Run:
 
     # Columns, once all periods have ended, so that it does not matter which ends first
 
-    def _compare_columns(self, manifests: _Manifests) -> None:
+    def _compare_columns(self, found: Survey) -> None:
         """Compare each period that was worked on with the one before it, oldest first."""
         for export in self._request.exports:
             outcome = self._outcomes[export]
@@ -167,7 +143,7 @@ class Run:
                 continue
             old, new = outcome.columns, outcome.differing
             if new is None:
-                old, new = self._columns_before(export, outcome.columns, manifests), outcome.columns
+                old, new = self._columns_before(export, found), outcome.columns
             if old and new and old != new:
                 self._outcomes[export] = replace(outcome, result=replace(outcome.result, columns_changed=True))
                 self._services.log.bind(**log_fields(export)).warning(
@@ -176,21 +152,20 @@ class Run:
                     columns_removed=_shown(set(old) - set(new)),
                 )
 
-    def _columns_before(self, export: Export, columns: Columns, manifests: _Manifests) -> Columns:
+    def _columns_before(self, export: Export, found: Survey) -> Columns:
         """Return the columns of the period before; () where there is none."""
         before = export.previous
         if before is None:
             return ()
         if before in self._outcomes and self._outcomes[before].columns:
             return self._outcomes[before].columns
-        summary = manifests.summaries.get(before)
-        if before not in manifests.listed:
-            return ()
-        if summary is not None and summary.columns_digest in {"", columns_digest(columns)}:
-            return columns if summary.columns_digest else ()
-        with suppress(ExportError):
-            stored = self._services.bucket.manifest(before, manifests.listed[before])
-            return stored.manifest.csv_format.columns if stored.manifest else ()
+        summary = found.summaries.get(before)
+        if summary is not None and summary.columns is not None:
+            return summary.columns
+        if before in found.listed:
+            with suppress(ExportError):
+                stored = self._services.bucket.manifest(before, found.listed[before])
+                return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 
 

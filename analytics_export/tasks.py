@@ -21,6 +21,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Deadline
 
@@ -29,6 +30,7 @@ PLACEHOLDER_URL = "https://queue.invalid/"
 DISPATCH_DEADLINE = timedelta(seconds=1800)
 """The longest that Cloud Tasks waits for an answer; a run ends before."""
 
+CREATE_TASKS = "cloudtasks.tasks.create"
 THREADS = 32
 CALL_TIMEOUT_S = 10.0
 BUDGET_S = 20.0
@@ -79,8 +81,15 @@ class TaskQueue:
         self._client: tasks_v2.CloudTasksClient | None = None
         self._opening = threading.Lock()
 
-    def queue_tasks(self, tasks: Iterable[NewTask], *, run_id: str, deadline: Deadline) -> FanOut:
-        """Create a task for each, and say which are queued.
+    def queue_tasks(
+        self,
+        tasks: Iterable[NewTask],
+        *,
+        run_id: str,
+        deadline: Deadline,
+        on_queued: Callable[[str], object] = lambda _: None,
+    ) -> FanOut:
+        """Create a task for each, and say which are queued; `on_queued` learns each label at once, from any thread.
 
         The first definite failure ends it: Misconfigured when the queue or a right is missing, UpstreamUnavailable when
         Cloud Tasks does not take a task within `BUDGET_S`, DeadlineReached. It is returned and not raised, because what
@@ -90,11 +99,11 @@ class TaskQueue:
         `run_id` names this fan-out. With another one every task is new: harmless, because a task for a period that is
         complete by then has nothing to do. With the same one, those that were queued before count as queued.
         """
-        creations = _Creations(iter(tasks), deadline)
+        creations = _Creations(iter(tasks), deadline, on_queued)
         try:
             client = self._opened()
         except GoogleAuthError as exc:
-            return FanOut(frozenset(), _no_credentials(exc))
+            return FanOut(frozenset(), no_credentials(exc))
 
         def create(task: NewTask) -> None:
             self._create(client, task, run_id)
@@ -104,6 +113,26 @@ class TaskQueue:
         for worker in workers:
             worker.result()  # raises what is a defect
         return creations.outcome()
+
+    def check_access(self, *, timeout_s: float) -> None:
+        """Find out whether tasks could be created, without creating any.
+
+        Raises Misconfigured or UpstreamUnavailable. A stand-in without IAM is asked whether it has the queue.
+        Source: IAM, "testIamPermissions": it needs no permission, and grants none on what is not there.
+        """
+        try:
+            client = self._opened()
+            try:
+                answer = client.test_iam_permissions(
+                    {"resource": self._queue, "permissions": [CREATE_TASKS]}, timeout=timeout_s, retry=None
+                )
+            except exceptions.MethodNotImplemented:
+                client.get_queue(name=self._queue, timeout=timeout_s, retry=None)
+                return
+        except (exceptions.GoogleAPIError, GoogleAuthError) as exc:
+            raise self._error_for(exc) from exc
+        if CREATE_TASKS not in answer.permissions:
+            raise self._no_access()
 
     def _opened(self) -> tasks_v2.CloudTasksClient:
         with self._opening:
@@ -136,22 +165,17 @@ class TaskQueue:
             raise self._error_for(exc) from exc
 
     def _error_for(self, exc: Exception) -> ExportError:
-        _, project, _, location, _, name = self._queue.split("/")
-        place = f"{name} --location {location} --project {project}"
+        place = self._place()
         match exc:
             case GoogleAuthError():
-                return _no_credentials(exc)
+                return no_credentials(exc)
             case exceptions.NotFound():
                 return Misconfigured(
                     f"TASKS_QUEUE: {self._queue} does not exist. Let Terraform make it (queue.enabled), with its "
                     f"target. A new one takes a minute to be known: gcloud tasks queues describe {place}"
                 )
             case exceptions.PermissionDenied() | exceptions.Unauthenticated():
-                return Misconfigured(
-                    f"TASKS_QUEUE: the function's service account may not create tasks in {self._queue}, or the API "
-                    "cloudtasks.googleapis.com is off. Grant the account roles/cloudtasks.enqueuer on the queue: "
-                    f"gcloud tasks queues add-iam-policy-binding {place} --role roles/cloudtasks.enqueuer --member ..."
-                )
+                return self._no_access()
             case exceptions.InvalidArgument() | exceptions.FailedPrecondition():
                 return Misconfigured(
                     f"TASKS_QUEUE: {self._queue} did not accept a task ({type(exc).__name__}). It has to be a queue as "
@@ -162,13 +186,25 @@ class TaskQueue:
             f"Cloud Tasks did not take a task within {BUDGET_S:.0f} s ({type(last).__name__}). Call again later."
         )
 
+    def _no_access(self) -> Misconfigured:
+        return Misconfigured(
+            f"TASKS_QUEUE: the function's service account may not create tasks in {self._queue}, the queue does not "
+            "exist, or the API cloudtasks.googleapis.com is off. Grant roles/cloudtasks.enqueuer on the queue: "
+            f"gcloud tasks queues add-iam-policy-binding {self._place()} --role roles/cloudtasks.enqueuer --member ..."
+        )
+
+    def _place(self) -> str:
+        _, project, _, location, _, name = self._queue.split("/")
+        return f"{name} --location {location} --project {project}"
+
 
 class _Creations:
     """What the threads of one fan-out share."""
 
-    def __init__(self, tasks: Iterator[NewTask], deadline: Deadline) -> None:
+    def __init__(self, tasks: Iterator[NewTask], deadline: Deadline, on_queued: Callable[[str], object]) -> None:
         self._tasks = tasks
         self._deadline = deadline
+        self._on_queued = on_queued
         self._lock = threading.Lock()
         self._queued: set[str] = set()
         self._error: ExportError | None = None
@@ -183,6 +219,7 @@ class _Creations:
             else:
                 with self._lock:
                     self._queued.add(task.label)
+                self._on_queued(task.label)
 
     def outcome(self) -> FanOut:
         """Return how far it came, once every thread has ended."""
@@ -214,12 +251,6 @@ def _message(name: str, body: Mapping[str, object]) -> tasks_v2.Task:
         ),
         dispatch_deadline=DISPATCH_DEADLINE,
     )
-
-
-def _no_credentials(exc: GoogleAuthError) -> ExportError:
-    if exc.retryable:
-        return UpstreamUnavailable("Google's token service did not answer. Call again later.")
-    return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
 
 
 def _client(emulator: str | None) -> tasks_v2.CloudTasksClient:

@@ -3,14 +3,16 @@
 A timeout bounds one read or one write, so a service that sends a byte a second is never timed out. Here every
 connection that a call uses is known to the call's limit (`http` sees to that). When the deadline and the grace after it
 are over, the limit closes them all; whatever waits in one fails at once, and nothing new can be sent. What cannot be
-closed from outside (a DNS look-up, a gRPC call) is left behind after `HANGING_S`: it can do no more harm than to end.
+closed from outside (a DNS look-up, a gRPC call) is left behind after `HANGING_S`. A request that had wholly arrived by
+then may still be carried out; it names the generation that it expects to find, so it changes nothing that another run
+has written since.
 """
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
@@ -40,7 +42,7 @@ class TimeLimit:
         self._deadline = deadline
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
-        self._connecting: list[str] = []
+        self._waiting_for: list[str] = []
         self.is_over = False
 
     @staticmethod
@@ -65,8 +67,8 @@ class TimeLimit:
             if self._deadline.grace_left_s <= -HANGING_S:
                 _left_behind.append(thread)
                 raise DeadlineReached(
-                    f"The run's time is over, and it still hangs: {self._hanging()}. Call again; if it stays so, look "
-                    "whether that host can be reached."
+                    f"The run's time is over, and it still hangs, {self._hanging()}. Call again; if it stays so, look "
+                    "whether that can be reached."
                 )
         return outcome.result()
 
@@ -92,10 +94,10 @@ class TimeLimit:
 
     def _hanging(self) -> str:
         with self._lock:
-            hosts = sorted(set(self._connecting))
-        return f"connecting to {', '.join(hosts)}" if hosts else "a call that cannot be broken off"
+            parties = sorted(set(self._waiting_for))
+        return f"waiting for {', '.join(parties)}" if parties else "waiting"
 
-    # What connections say
+    # What those say who wait
 
     def shortened(self, timeout_s: float | None) -> float:
         """Return a timeout that ends with the call at the latest, in seconds. Raises TimeLimitOver."""
@@ -108,15 +110,16 @@ class TimeLimit:
         if self.is_over:
             raise TimeLimitOver("the call's time is over")
 
-    def connecting(self, host: str) -> None:
-        """Note that a thread is about to connect; `connected` or `forget` follow."""
+    @contextmanager
+    def waiting_for(self, party: str) -> Iterator[None]:
+        """Note for whom a thread waits in a way that cannot be broken off."""
         with self._lock:
-            self._connecting.append(host)
-
-    def connected(self, host: str) -> None:
-        """Note that the attempt has ended, well or not."""
-        with self._lock:
-            self._connecting.remove(host)
+            self._waiting_for.append(party)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting_for.remove(party)
 
     def watch(self, used: socket.socket) -> None:
         """Close this socket when the call's time is over. Raises TimeLimitOver where it is over already."""

@@ -131,7 +131,7 @@ class Transfer:
         except (UploadRefused, PreconditionFailed):
             stored = self._settled_by_another(stream.file)
         if not _equal(stored, stream.file):
-            self._bucket.remove(self._object_name, generation=stored.generation)
+            self._bucket.remove(self._object_name, generation=int(stored.generation))
             raise Mismatch(f"{self._file_name}: Cloud Storage stored other bytes than the source declares.")
         is_sent = stream.position == stream.file.size
         return TransferResult(stored, is_copied=is_sent, csv_format=body.header.csv_format() if is_sent else None)

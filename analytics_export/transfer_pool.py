@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TypeVar
 
-from analytics_export.errors import DeadlineReached, ExportError, Misconfigured
+from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, without_traces
 from analytics_export.retries import LEAST_FAILURES, CircuitBreaker, Deadline
 from analytics_export.transfer import Transfer, TransferResult
 
@@ -20,8 +21,9 @@ class TransferPool:
     def __init__(self, deadline: Deadline, size: int) -> None:
         """`size` is how many run at the same time."""
         self._deadline = deadline
+        self._size = size
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="transfer")
-        self._circuit = CircuitBreaker(failures=max(size, LEAST_FAILURES))
+        self._circuit = CircuitBreaker(failures=LEAST_FAILURES)
         self._lock = threading.Lock()
         self._active: set[Transfer] = set()
         self._has_copied = False
@@ -29,9 +31,10 @@ class TransferPool:
     def run(self, transfers: Collection[Transfer]) -> list[TransferResult | ExportError]:
         """Run the transfers of one period, in their order, and return how each ended.
 
-        Nothing more of the period starts after a Misconfigured, and nothing of the call once a service is down.
+        Nothing more of the period starts after a Misconfigured or after many of its files were given up; nothing of the
+        call once several periods were.
         """
-        batch = _Batch()
+        batch = _Batch(CircuitBreaker(failures=max(self._size, LEAST_FAILURES)))
         futures = [self._submit(lambda each=each: self._run(each, batch)) for each in transfers]  # type: ignore[misc] # mypy#12557
         return [_outcome(future) for future in futures]
 
@@ -63,7 +66,7 @@ class TransferPool:
         with self._lock:
             self._active.add(transfer)
         try:
-            with self._circuit.attempt():
+            with self._circuit.attempt(batch), batch.circuit.attempt():
                 return transfer.run(self._before_copy)
         except Misconfigured as error:
             batch.misconfigured = error
@@ -83,9 +86,11 @@ class TransferPool:
             self._deadline.check()
 
 
+@dataclass(eq=False)
 class _Batch:
     """What the transfers of one period share."""
 
+    circuit: CircuitBreaker
     misconfigured: Misconfigured | None = None
 
 
@@ -95,7 +100,7 @@ def _outcome(future: "Future[TransferResult]") -> TransferResult | ExportError:
     except CancelledError:
         return _too_late()
     except ExportError as error:
-        return error
+        return without_traces(error)
 
 
 def _too_late() -> DeadlineReached:

@@ -12,6 +12,8 @@ The modules in reading order:
 - `library_peers`: those that are Python libraries, in a process of their own
 - `project`: this project's function, under functions-framework
 - `measure`: the runs, in turn; whether each copy is whole
+- `queue_scale`: a backfill through the queue, by instances of the function
+- `backfill_estimate`: how long a backfill takes and what it costs, computed
 - `cold_start`: from the start of the process to its first answer
 - `targets`: whether the figures are what they should be
 - `table`: medians, ratios, `results.md`

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import cold_start, peers, table, work
+from bench import cold_start, peers, queue_scale, table, work
 from bench.measure import Bench, Row
 from bench.project import ProjectPeer
 from bench.servers import Servers
@@ -43,6 +43,11 @@ def main() -> None:
                 peer.stop()
     text = table.text(tables, cold, command="make bench-quick" if asked.quick else "make bench")
     print(text)
+    print("... the queue", file=sys.stderr, flush=True)
+    scales = queue_scale.measure(periods=30 if asked.quick else queue_scale.PERIODS, delay_s=delay_s)
+    section = queue_scale.section(scales, delay_s=delay_s)
+    print(section)
+    text += "\n" + section
     if asked.output:
         asked.output.write_text(text)
 

@@ -13,5 +13,5 @@
 - `server`, `wire`, `conduct`, `request_head`, `payloads`: HTTP with a fault at any byte
 - `function`: the function in a process of its own
 - `rates`: what the reports tell, by SQL and by counting
-- `demo`, `serve`: the two commands of `python -m local`
+- `demo`, `serve`, `picture`: the commands of `python -m local`
 """

@@ -1,9 +1,11 @@
-"""`python -m local demo` and `python -m local serve`."""
+"""`python -m local demo`, `python -m local serve` and `python -m local picture`."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from local.demo import demo
+from local.picture import picture
 from local.serve import serve
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -21,9 +23,14 @@ def main() -> int:
     serving.add_argument("--size", type=_size_bytes, default=0, help="least size of each file, such as 500M or 2G")
     serving.add_argument("--api-version", choices=["v2", "v1"], default="v2", help="of the export service")
     serving.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of the function")
+    showing = commands.add_parser("picture", help="write a picture of the coverage page")
+    showing.add_argument("path", type=Path, help="a PNG file")
+    showing.add_argument("--port", type=int, default=8080, help="the function's port, which the picture shows")
     options = parser.parse_args()
     if options.command == "demo":
         return demo()
+    if options.command == "picture":
+        return picture(options.path, port=options.port)
     settings = dict(setting.partition("=")[::2] for setting in options.env)
     return serve(
         port=options.port,

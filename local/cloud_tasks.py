@@ -1,7 +1,7 @@
 """A stand-in of Cloud Tasks: the parts of `google.cloud.tasks.v2` that a fan-out needs, over plaintext gRPC.
 
-CreateTask, ListTasks, GetQueue, PauseQueue, ResumeQueue and PurgeQueue; everything else is UNIMPLEMENTED. It delivers:
-`local.task_queue` says how, `local.task_rules` what is refused.
+CreateTask, ListTasks, GetQueue, PauseQueue, ResumeQueue, PurgeQueue and TestIamPermissions; everything else is
+UNIMPLEMENTED. It delivers: `local.task_queue` says how, `local.task_rules` what is refused.
 """
 
 import threading
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 from google.cloud.tasks_v2 import types
 from google.cloud.tasks_v2.types import Task
+from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest, TestIamPermissionsResponse
 
 from local.faults import Faults
 from local.grpc_service import GrpcService, Method, abort, lose_answer, suffer
@@ -36,6 +37,8 @@ class CloudTasks(GrpcService):
         self._queues: dict[str, Queue] = {}
         self.requests = RequestLog()
         self._is_started = False
+        self.denied: set[str] = set()
+        """Permissions that the caller does not have on any queue, as TestIamPermissions tells."""
         self.queue = self.add_queue(queue)
         methods: dict[str, Method] = {
             "CreateTask": (self._create_task, types.CreateTaskRequest, Task),
@@ -44,6 +47,7 @@ class CloudTasks(GrpcService):
             "PauseQueue": (self._pause_queue, types.PauseQueueRequest, types.Queue),
             "ResumeQueue": (self._resume_queue, types.ResumeQueueRequest, types.Queue),
             "PurgeQueue": (self._purge_queue, types.PurgeQueueRequest, types.Queue),
+            "TestIamPermissions": (self._permissions, TestIamPermissionsRequest, TestIamPermissionsResponse),
         }
         super().__init__("google.cloud.tasks.v2.CloudTasks", methods, workers=_WORKERS, port=port)
 
@@ -72,6 +76,7 @@ class CloudTasks(GrpcService):
         with self._lock:
             self._queues[self.queue.name] = self.queue
         self.queue.reset()
+        self.denied.clear()
         self.requests.clear()
 
     def add_queue(self, name: str) -> Queue:
@@ -136,6 +141,16 @@ class CloudTasks(GrpcService):
         queue = self._asked(request, "PurgeQueue", "queue.purge", context)
         queue.purge()
         return _described(queue)
+
+    def _permissions(
+        self, request: TestIamPermissionsRequest, context: grpc.ServicerContext
+    ) -> TestIamPermissionsResponse:
+        """Which of them the caller has; none on a queue that is not there, as Google documents it."""
+        self._entered("TestIamPermissions", "queue.permissions", request.resource, context)
+        with self._lock:
+            is_there = request.resource in self._queues
+        granted = [each for each in request.permissions if each not in self.denied] if is_there else []
+        return TestIamPermissionsResponse(permissions=granted)
 
     def _asked(self, request: _NamesAQueue, path: str, operation: str, context: grpc.ServicerContext) -> Queue:
         self._entered(path, operation, request.name, context)

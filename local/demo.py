@@ -5,10 +5,13 @@ import shlex
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 from local import rates
 from local.function import Answer, FunctionProcess
@@ -23,6 +26,8 @@ PERIODS = {
     "monthly": ("2022-04-15", "{}-2022-04-01-2022-04-30"),
 }
 """A day in the period, and the prefix of its files."""
+QUARTER = {"aggregation": "granular", "frequency": "daily", "from": "2022-04-01", "to": "2022-06-30"}
+QUEUE_S = 60.0
 
 
 @dataclass
@@ -56,7 +61,7 @@ def demo() -> int:
     started = time.monotonic()
     with Stack(rows=ROWS, shards=SHARDS) as stack, FunctionProcess(stack.function_env()) as function:
         show = _Show(function)
-        say("Stand-ins for the export service, Cloud Storage and Secret Manager are up on 127.0.0.1,")
+        say("Stand-ins for the export service, Cloud Storage, Secret Manager and Cloud Tasks are up on 127.0.0.1,")
         say("and the function runs as in the cloud, in a process of its own (functions-framework).")
         _export_all(show, stack)
         _export_again(show)
@@ -67,6 +72,8 @@ def demo() -> int:
             _show_manifest(show, folder)
             _show_decisions(show, stack, folder)
             _show_interactions(show, stack, folder)
+        _backfill(show, stack)
+        _ask_coverage(show)
         if show.wrong:
             say(f"\nThe function's output:\n{function.output()}")
     if show.wrong:
@@ -165,6 +172,32 @@ def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
     show.expect("the interaction and accept rates are those of the source", holds=found == counted)
 
 
+def _backfill(show: _Show, stack: Stack) -> None:
+    show.title(
+        "8. A quarter through Cloud Tasks: what would be done, then a task a day, and the queue calls the function"
+    )
+    stack.exports.rows = 20
+    queue = stack.tasks.queue
+    counts = [_spans(show, {**QUARTER, "dry_run": True}), _spans(show, {**QUARTER, "enqueue": True})]
+    show.expect("the dry run says what is to do", holds=counts[0] == (200, {"complete": 1, "planned": 90}))
+    show.expect("each of these days is queued", holds=counts[1] == (202, {"complete": 1, "queued": 90}))
+    queue.targets = [show.function.url]
+    sys.stdout.write("  tasks in the queue:")
+    until = time.monotonic() + QUEUE_S
+    while (left := len(queue.tasks())) and time.monotonic() < until:
+        sys.stdout.write(f" {left}")
+        sys.stdout.flush()
+        time.sleep(0.3)
+    say(f" {left}")
+    show.expect("the quarter is complete", holds=_spans(show, {**QUARTER, "dry_run": True}) == (200, {"complete": 91}))
+
+
+def _spans(show: _Show, fields: Mapping[str, object]) -> tuple[int, dict[str, int]]:
+    """Call the function; gives back the status, and how many periods ended in which way."""
+    answer = show.call(fields)
+    return answer.status, _counts(answer)
+
+
 def _show_query(query: str) -> None:
     say("\n".join(f"  {line}" for line in query.format(folder="BUCKET").splitlines()))
 
@@ -172,6 +205,23 @@ def _show_query(query: str) -> None:
 def _day(stack: Stack, aggregation: str) -> list[bytes]:
     """The day's files, as the export service has them."""
     return [info.read_bytes() for info in stack.exports.files(PERIODS["daily"][1].format(aggregation)).values()]
+
+
+def _ask_coverage(show: _Show) -> None:
+    show.title("8. What is there, and what is missing, of the first ten days of April")
+    query = {"from": "2022-04-01", "to": "2022-04-10"}
+    say(f"$ curl '{show.function.url}/?{urlencode(query)}'")
+    answer = show.function.get(query=query).json()
+    coverage: Any = answer.get("coverage", [])
+    for each in coverage:
+        kind = f"{each['aggregation']}, {each['frequency']}:"
+        missing = [period["start_date"] for period in each["periods"] if period["status"] == "missing"]
+        gaps = f", {missing[0]} to {missing[-1]}" if len(missing) > 1 else "".join(f", {day}" for day in missing)
+        say(f"  {kind:<21} {each['complete']} complete, {each['bytes']:>7,} bytes; {each['missing']} missing{gaps}")
+    counts = {each["frequency"]: (each["complete"], each["missing"]) for each in coverage}
+    expected = {"daily": (1, 9), "weekly": (1, 1), "monthly": (1, 0)}
+    show.expect("what was exported is complete, and the rest missing", holds=counts == expected)
+    say("  A browser gets it as a page: `make serve` keeps everything up and prints the address.")
 
 
 def _folder(stack: Stack, temporary: Path) -> Path:
@@ -190,6 +240,11 @@ def _export(answer: Answer) -> dict[str, object]:
     return exports[0] if isinstance(exports, list) and exports else {}
 
 
+def _counts(answer: Answer) -> dict[str, int]:
+    exports = answer.json().get("exports")
+    return Counter(str(export["status"]) for export in exports) if isinstance(exports, list) else {}
+
+
 def _status(answer: Answer) -> tuple[int, object]:
     return answer.status, _export(answer).get("status")
 
@@ -197,6 +252,10 @@ def _status(answer: Answer) -> tuple[int, object]:
 def _in_short(answer: Answer) -> str:
     export = _export(answer)
     problem = answer.json()
+    counts = _counts(answer)
+    if answer.status in {200, 202} and sum(counts.values()) > 1:
+        periods = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"-> {answer.status} {periods}, {answer.seconds:.2f} s"
     if answer.status != 200:  # noqa: PLR2004 - a plain HTTP status
         retry_after = answer.headers.get("Retry-After", "-")
         return f"-> {answer.status} {problem.get('type')} (Retry-After: {retry_after}): {problem.get('detail')}"

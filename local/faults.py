@@ -15,7 +15,7 @@ Places (`where`, shell wildcards allowed, such as `upload.*`):
     object.insert  object.delete                            JSON API: multipart and media uploads; deletes
     upload.start  upload.put  upload.status  upload.cancel  resumable sessions
     upload.finish                                           all bytes are there, the object is about to appear
-    bucket.get  bucket.insert
+    bucket.get  bucket.insert  bucket.permissions
     secret.access                                           `status` is a gRPC code's name there
     task.create  task.list  queue.get  queue.pause  queue.resume  queue.purge
                                                             Cloud Tasks; likewise

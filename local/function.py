@@ -158,15 +158,28 @@ class FunctionProcess:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         method: str = "POST",
+        path: str = "",
         timeout: float = 110.0,
     ) -> Answer:
         """Call it with `body` as JSON, or with `raw` as it is, or with neither."""
         data = raw if raw is not None or body is None else json.dumps(body).encode()
         started = time.monotonic()
         response = requests.request(
-            method, self.url, data=data, params=query, headers=headers, timeout=timeout, allow_redirects=False
+            method,
+            f"{self.url}/{path}",
+            data=data,
+            params=query,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
         )
         return Answer(response.status_code, response.headers, response.text, time.monotonic() - started)
+
+    def get(
+        self, path: str = "", *, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask it a question."""
+        return self.post(method="GET", path=path, query=query, headers=headers)
 
     def output(self) -> str:
         """Everything that it wrote to stdout and stderr so far."""
@@ -219,11 +232,11 @@ def _parsed(line: str) -> dict[str, object] | None:
 
 def _tree(pid: int) -> list[int]:
     """A process and its descendants."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                children += map(int, (task / "children").read_text().split())
     return [pid, *(descendant for child in children for descendant in _tree(child))]
 
 

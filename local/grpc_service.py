@@ -20,7 +20,7 @@ _STATUS_CODES = {
 }
 
 Method = tuple[Callable[[Any, grpc.ServicerContext], Any], type[Any], type[Any]]
-"""What answers, and the types of its request and its answer (proto-plus messages)."""
+"""What answers, and the types of its request and its answer (proto-plus messages, or those of protobuf itself)."""
 
 
 class GrpcService:
@@ -30,7 +30,7 @@ class GrpcService:
         self._server = grpc.server(futures.ThreadPoolExecutor(workers), options=[("grpc.so_reuseport", 0)])
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
-                answer, request_deserializer=asked.deserialize, response_serializer=given.serialize
+                answer, request_deserializer=_reader(asked), response_serializer=_writer(given)
             )
             for name, (answer, asked, given) in methods.items()
         }
@@ -49,6 +49,14 @@ class GrpcService:
     def stop(self) -> None:
         """Break every call."""
         self._server.stop(grace=None)
+
+
+def _reader(message: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - either kind of message
+    return message.deserialize if hasattr(message, "deserialize") else message.FromString  # type: ignore[no-any-return] # neither has types
+
+
+def _writer(message: Any) -> Callable[[Any], bytes]:  # noqa: ANN401 - likewise
+    return message.serialize if hasattr(message, "serialize") else message.SerializeToString  # type: ignore[no-any-return] # likewise
 
 
 def suffer(faults: Faults, request: Request, context: grpc.ServicerContext) -> bool:

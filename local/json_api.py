@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATH = ("v1", "b", "BUCKET", "o", "OBJECT")
+PERMISSIONS = {
+    "object.list": "storage.objects.list",
+    "object.get": "storage.objects.get",
+    "object.read": "storage.objects.get",
+    "object.insert": "storage.objects.create",
+    "object.delete": "storage.objects.delete",
+    "upload.start": "storage.objects.create",
+}
+"""What an operation takes. That replacing an object also takes `delete` is not asked here."""
 
 
 class JsonApi(UploadApi):
@@ -44,7 +53,11 @@ class JsonApi(UploadApi):
             ("upload", "DELETE", 2): self._session_request,
         }
         room = rooms.get(shape)
-        if room is None or words[1:2] not in ([], ["o"]):
+        if self.method == "GET" and words[1:] == ["iam", "testPermissions"]:
+            room = self._test_permissions
+        elif words[1:2] not in ([], ["o"]):
+            room = None
+        if room is None:
             self.answer_error(
                 HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not know {self.method} {self.target_path}"
             )
@@ -63,6 +76,32 @@ class JsonApi(UploadApi):
         if self.bucket not in self.server.store.buckets():
             raise NoSuchBucketError(self.bucket)
         self.answer_resource(bucket_resource(self.bucket))
+
+    def _test_permissions(self) -> NoReturn:
+        """Answer which of the permissions asked for the caller has; the key is left out where it has none."""
+        self.meet("bucket.permissions", self.bucket)
+        asked = [value for name, value in self.query_pairs if name == "permissions"]
+        if self.bucket not in self.server.store.buckets():
+            raise NoSuchBucketError(self.bucket)
+        if not asked:
+            self.answer_error(HTTPStatus.BAD_REQUEST, "Required parameter: permissions")
+        unknown = sorted(set(asked) - set(PERMISSIONS.values()))
+        if unknown:
+            self.answer_error(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not know the permissions {unknown}")
+        granted = [permission for permission in asked if permission not in self.server.denied]
+        answer: dict[str, object] = {"kind": "storage#testIamPermissionsResponse"}
+        self.answer_resource(answer | ({"permissions": granted} if granted else {}))
+
+    def meet(self, where: str, name: str) -> None:
+        """Answer 403 as well where the caller lacks the permission."""
+        super().meet(where, name)
+        permission = PERMISSIONS.get(where)
+        if permission in self.server.denied:
+            self.answer_error(
+                HTTPStatus.FORBIDDEN,
+                f"The caller does not have {permission} access to the Google Cloud Storage object. Permission "
+                f"'{permission}' denied on resource (or it may not exist).",
+            )
 
     def _insert_bucket(self) -> NoReturn:
         wanted = self.json_body()

@@ -32,6 +32,8 @@ class RequestHead:
     """As sent, without the query."""
     query: dict[str, str]
     """Decoded; of a repeated parameter, the last one."""
+    query_pairs: list[tuple[str, str]]
+    """The same with every value of a repeated parameter."""
     headers: RequestHeaders
     is_last: bool
     """Whether the client wants the connection closed after the answer."""
@@ -51,7 +53,8 @@ def read_head(stream: BufferedIOBase) -> RequestHead | None:
     headers = _headers(stream)
     path, _, query = target.partition("?")
     is_last = version == "HTTP/1.0" or headers.value("Connection").lower() == "close"
-    return RequestHead(method, path, dict(parse_qsl(query, keep_blank_values=True)), headers, is_last)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return RequestHead(method, path, dict(pairs), pairs, headers, is_last)
 
 
 def _headers(stream: BufferedIOBase) -> RequestHeaders:

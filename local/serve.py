@@ -13,10 +13,11 @@ from local.stack import ANALYTICS_ID, API_KEY, Stack
 LOOK_S = 0.2
 
 _TEXT = """\
-The function        {function}
+The function        {function}  (open it in a browser: what is there and what is missing)
 Export service      {exports}
 Cloud Storage       {storage}
 Secret Manager      {secrets} (gRPC)
+Cloud Tasks         {tasks} (gRPC); its queue calls the function
 The bucket's files  {folder}
 
 Export a day, a week, the last three months:
@@ -24,8 +25,17 @@ Export a day, a week, the last three months:
   curl -d '{{"aggregation": "interaction", "frequency": "weekly", "date": "2022-04-06"}}' {function}
   curl -d '{{"aggregation": "granular", "frequency": "monthly", "last": 3}}' {function}
 
+The last thirty days: what a run would do; hand it to the queue, which calls the function. The first line again says how
+far that has come:
+  curl -d '{{"aggregation": "granular", "frequency": "daily", "last": 30, "dry_run": true}}' {function}
+  curl -d '{{"aggregation": "granular", "frequency": "daily", "last": 30, "enqueue": true}}' {function}
+
 Look at what landed:
   find {folder} -type f
+
+What is there and what is missing, and whether the set-up is right; in a browser both are pages:
+  curl {function}/
+  curl {function}/check
 
 Ask the export service yourself:
   curl -H 'x-api-key: {key}' {exports}/download/v2/analytics/{analytics_id}/granular-2022-04-01
@@ -45,11 +55,13 @@ def serve(*, port: int, rows: int, shards: int, least_bytes: int, api_version: s
     with Stack(rows=rows, shards=shards, least_bytes=least_bytes) as stack:
         env = {**stack.function_env(api_version=api_version), **settings}
         with FunctionProcess(env, port=port) as function:
+            stack.tasks.queue.targets = [function.url]
             text = _TEXT.format(
                 function=function.url,
                 exports=stack.exports.url,
                 storage=stack.storage.url,
                 secrets=stack.secrets.host,
+                tasks=stack.tasks.host,
                 folder=stack.root / stack.bucket,
                 key=API_KEY,
                 analytics_id=ANALYTICS_ID,

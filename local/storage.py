@@ -35,6 +35,8 @@ class Storage(Server):
         self.links = Links(self.url)
         self.page_size = self._first_page_size = page_size
         """No page of a listing is longer."""
+        self.denied: set[str] = set()
+        """Permissions on objects that no caller has, such as `storage.objects.delete`."""
 
     @property
     def requests(self) -> RequestLog:
@@ -55,7 +57,8 @@ class Storage(Server):
         self.store.on_change(observer)
 
     def reset(self) -> None:
-        """Forget the objects, the observers, the open upload sessions and a chosen page size; the buckets stay."""
+        """Forget objects, observers, open upload sessions, denied permissions, a chosen page size; the buckets stay."""
+        self.denied.clear()
         self.store.forget_observers()
         self.lose_sessions()
         for bucket in self.store.buckets():

@@ -75,6 +75,7 @@ class Conversation(Conduct):
 
     def _begin(self, head: RequestHead) -> None:
         self.method, self.target_path, self.query, self.headers = head.method, head.path, head.query, head.headers
+        self.query_pairs = head.query_pairs
         self.close_connection = head.is_last
         length = head.headers.value("Content-Length", "0")
         self._is_unmeasured = "transfer-encoding" in head.headers or not (length.isascii() and length.isdigit())

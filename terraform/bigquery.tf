@@ -1,14 +1,62 @@
 locals {
-  tables = {
+  _tables = {
     for key, table in var.tables : key => merge(table, {
       aggregation = split("/", key)[0]
       frequency   = split("/", key)[1]
       table_id    = replace(key, "/", "_")
       prefix      = "gs://${local.bucket}/${var.bucket.object_prefix}${key}/"
-      is_decodable = length(setintersection(
-        ["action", "consent"], [for column in coalesce(table.columns, []) : lower(column.name)]
-      )) == 2
+      types       = { for column in coalesce(table.columns, []) : lower(column.name) => column.type } # BigQuery ignores case
     })
+  }
+
+  # What the views take a column with a known name for, and how that is read from each type that `tables` may
+  # give it. From other types, such as a count as JSON, it cannot be read: then the column stays as it is.
+  _known_types = { action = "INT64", consent = "INT64", day = "DATE", number = "INT64", total = "INT64" }
+  _casts = {
+    DATE = { DATE = "%s", DATETIME = "SAFE_CAST(%s AS DATE)", STRING = "SAFE_CAST(%s AS DATE)", TIMESTAMP = "DATE(%s, 'UTC')" }
+    INT64 = {
+      for type in ["BIGNUMERIC", "BOOL", "BOOLEAN", "FLOAT", "FLOAT64", "INT64", "INTEGER", "NUMERIC", "STRING"] :
+      type => "SAFE_CAST(%s AS INT64)"
+    }
+  }
+
+  # Which columns a view needs, and which it adds to those of the CSV: a CSV that has one of that name already
+  # would make two, which BigQuery refuses.
+  _views = {
+    "granular/decoded"    = { needs = ["action", "consent"], adds = ["action_event", "action_name", "consent_name"] }
+    "granular/rates"      = { needs = ["consent", "day", "dps_id", "settings_id", "total"], adds = [] }
+    "interaction/decoded" = { needs = ["event_type"], adds = ["event_name"] }
+    "interaction/rates"   = { needs = ["browser", "day", "event_type", "number", "settings_id"], adds = [] }
+  }
+
+  _typed_tables = {
+    for key, table in local._tables : key => merge(table, {
+      casts = {
+        for name, type in local._known_types : name => format(local._casts[type][table.types[name]], "files.${name}")
+        if can(local._casts[type][table.types[name]])
+      }
+    })
+  }
+  tables = {
+    for key, table in local._typed_tables : key => merge(table, {
+      views = [
+        for view in ["decoded", "rates"] : view
+        if length(setsubtract(local._views["${table.aggregation}/${view}"].needs, concat(
+          keys(table.casts),
+          [for name, type in table.types : name if type != "JSON" && !contains(keys(local._known_types), name)],
+        ))) == 0
+        && length(setintersection(local._views["${table.aggregation}/${view}"].adds, keys(table.types))) == 0
+      ]
+    })
+  }
+
+  # In days; a rule on a bucket that is managed elsewhere is not known here but by bigquery.files_deleted_after_days.
+  _delete_after_days = try(coalesce(var.bucket.delete_after_days, var.bigquery.files_deleted_after_days), null)
+
+  _event_name = trimspace(file("${path.module}/sql/event_name.sql"))
+  _rates = {
+    granular    = "Decisions and the share of opt-ins for each period, day, settings_id and dps_id. Bots and sessions without a choice are counted, as in the file."
+    interaction = "Displays of the banner and what was done with them for each period, day and settings_id, as Usercentrics' own dashboards define the rates. Bots (browser = 'bot') are left out."
   }
 
   # A table over no files cannot be read, and a partitioned one cannot even be created: manifests are
@@ -98,9 +146,13 @@ resource "google_bigquery_table" "files" {
 
     csv_options {
       quote                 = "\""
+      field_delimiter       = each.value.field_delimiter
+      encoding              = each.value.encoding
       skip_leading_rows     = 1
       allow_quoted_newlines = true
-      source_column_match   = each.value.column_match
+      # By position, files from before a column was added have shorter rows: NULL there, not an error.
+      allow_jagged_rows   = true
+      source_column_match = each.value.column_match
     }
 
     hive_partitioning_options {
@@ -117,36 +169,72 @@ resource "google_bigquery_table" "complete" {
   project             = var.project_id
   dataset_id          = google_bigquery_dataset.exports.dataset_id
   table_id            = each.value.table_id
-  description         = "The ${each.value.frequency} ${each.value.aggregation} periods that are wholly in the bucket"
+  description         = "The ${each.value.frequency} ${each.value.aggregation} periods that are wholly in the bucket. Rows are counts: sum up ${each.value.aggregation == "granular" ? "total" : "number"}, do not count rows. A constant for start_date keeps other files unread"
   deletion_protection = false
   labels              = var.labels
 
   view {
     use_legacy_sql = false
     query = templatefile("${path.module}/sql/complete_periods.sql", {
-      aggregation = each.value.aggregation
-      frequency   = each.value.frequency
-      files       = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.files[each.key].table_id}"
-      exports     = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.exports[0].table_id}"
+      aggregation       = each.value.aggregation
+      bucket            = local.bucket
+      casts             = each.value.casts
+      delete_after_days = local._delete_after_days
+      frequency         = each.value.frequency
+      files             = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.files[each.key].table_id}"
+      exports           = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.exports[0].table_id}"
     })
+  }
+
+  # A view keeps the columns that it was created with: with other columns in the table it has to be created again.
+  lifecycle {
+    replace_triggered_by = [google_bigquery_table.files[each.key].external_data_configuration[0].schema]
   }
 }
 
 resource "google_bigquery_table" "decoded" {
-  for_each = { for key, table in local.tables : key => table if table.is_decodable }
+  for_each = { for key, table in local.tables : key => table if contains(table.views, "decoded") }
 
   project             = var.project_id
   dataset_id          = google_bigquery_dataset.exports.dataset_id
   table_id            = "${each.value.table_id}_decoded"
-  description         = "${each.value.table_id} with the names of the consent and action codes"
+  description         = "${each.value.table_id} with the names of the ${each.value.aggregation == "granular" ? "consent and action codes" : "events"}. Bots are in it, as in the file"
   deletion_protection = false
   labels              = var.labels
 
   view {
     use_legacy_sql = false
-    query = templatefile("${path.module}/sql/decoded.sql", {
-      complete = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.complete[each.key].table_id}"
+    query = templatefile("${path.module}/sql/${each.value.aggregation}_decoded.sql", {
+      complete   = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.complete[each.key].table_id}"
+      event_name = local._event_name
     })
+  }
+
+  lifecycle {
+    replace_triggered_by = [google_bigquery_table.files[each.key].external_data_configuration[0].schema]
+  }
+}
+
+resource "google_bigquery_table" "rates" {
+  for_each = { for key, table in local.tables : key => table if contains(table.views, "rates") }
+
+  project             = var.project_id
+  dataset_id          = google_bigquery_dataset.exports.dataset_id
+  table_id            = "${each.value.table_id}_rates"
+  description         = "${local._rates[each.value.aggregation]} Rates are fractions. Rates of several rows are the quotient of their sums, not an average of rates"
+  deletion_protection = false
+  labels              = var.labels
+
+  view {
+    use_legacy_sql = false
+    query = templatefile("${path.module}/sql/${each.value.aggregation}_rates.sql", {
+      complete   = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.complete[each.key].table_id}"
+      event_name = local._event_name
+    })
+  }
+
+  lifecycle {
+    replace_triggered_by = [google_bigquery_table.files[each.key].external_data_configuration[0].schema]
   }
 }
 
@@ -156,14 +244,15 @@ resource "google_bigquery_table" "missing_periods" {
   project             = var.project_id
   dataset_id          = google_bigquery_dataset.exports.dataset_id
   table_id            = "missing_periods"
-  description         = "Periods since the first exported one that should be there and are not"
+  description         = "Periods that should be there and are not, from the first exported one on, or as since and until in the variable exports say"
   deletion_protection = false
   labels              = var.labels
 
   view {
     use_legacy_sql = false
     query = templatefile("${path.module}/sql/missing_periods.sql", {
-      exports = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.exports[0].table_id}"
+      expected = local.exports
+      exports  = "${var.project_id}.${local.dataset_id}.${google_bigquery_table.exports[0].table_id}"
     })
   }
 }

@@ -9,9 +9,9 @@ locals {
   _check_hours = "3,7"
 
   checks = {
-    for key, export in local.exports : key => merge(export, {
+    for key, export in local.scheduled_exports : key => merge(export, {
       job   = "${export.job}-check"
-      since = local._watched_since[key][export.frequency]
+      since = local._asked_since[key]
       runs_when_due = anytrue([
         for cron in concat([export.schedule], export.catch_up_last > 0 ? [export.catch_up_schedule] : []) :
         can(regex(local._days_when_due[export.frequency], join(" ", slice(split(" ", cron), 2, 5))))
@@ -24,6 +24,13 @@ locals {
     daily   = "^\\* \\* \\*$"
     weekly  = "^\\* \\* (\\*|(1|(?i:mon))([,-].*)?)$"
     monthly = "^(\\*|1([,-].*)?) \\* \\*$"
+  }
+
+  # An export that was given up before it was watched is asked for its last period: `from` after `to` would be refused.
+  _asked_since = {
+    for key, export in local.scheduled_exports : key => coalesce(
+      export.since, sort(compact([local._watched_since[key][export.frequency], export.until]))[0]
+    )
   }
 
   _watched_since = {
@@ -40,10 +47,10 @@ locals {
   }
 }
 
-# The day from which an export is watched: that of the apply which made its entry. The first period that begins on it or
-# later is the first one that has to be there. To accept a gap, replace it: the runbook of `missing` has the command.
+# The day from which an export without `since` is watched: that of the apply which made its entry. The first period that
+# begins on it or later is the first one that has to be there.
 resource "time_static" "watched" {
-  for_each = local.exports
+  for_each = local.scheduled_exports
 }
 
 resource "google_cloud_scheduler_job" "check" {
@@ -59,7 +66,7 @@ resource "google_cloud_scheduler_job" "check" {
 
   http_target {
     http_method = "GET"
-    uri         = "${google_cloudfunctions2_function.export.service_config[0].uri}/?aggregation=${each.value.aggregation}&frequency=${each.value.frequency}&from=${each.value.since}&require_complete=true"
+    uri         = "${google_cloudfunctions2_function.export.service_config[0].uri}/?aggregation=${each.value.aggregation}&frequency=${each.value.frequency}&from=${each.value.since}${each.value.until == null ? "" : "&to=${each.value.until}"}&require_complete=true"
 
     oidc_token {
       service_account_email = google_service_account.invoke.email

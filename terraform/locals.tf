@@ -19,6 +19,7 @@ locals {
   }
   _days          = { daily = "* * *", weekly = "* * 1", monthly = "1 * *" }
   _catch_up_last = { daily = 14, weekly = 4, monthly = 2 }
+  _refresh_last  = { daily = 35, weekly = 5, monthly = 2 }
 
   exports = {
     for key, export in var.exports : key => {
@@ -28,6 +29,16 @@ locals {
       schedule          = coalesce(export.schedule, "${local._minutes[key]} 8 ${local._days[split("/", key)[1]]}")
       catch_up_last     = export.catch_up_last == null ? local._catch_up_last[split("/", key)[1]] : export.catch_up_last
       catch_up_schedule = coalesce(export.catch_up_schedule, "${local._minutes[key]} 12,20 * * *")
+      refresh_last      = export.refresh_last == null ? local._refresh_last[split("/", key)[1]] : export.refresh_last
+      refresh_schedule  = coalesce(export.refresh_schedule, "${local._minutes[key]} 16 * * 3")
+      since             = export.since
+      until             = export.until
     }
+  }
+
+  # An export that was given up 40 days ago has had its last month, and catch-ups after it: no job is left to do.
+  scheduled_exports = {
+    for key, export in local.exports : key => export
+    if export.until == null || try(timecmp(timeadd("${export.until}T00:00:00Z", "960h"), plantimestamp()) > 0, true)
   }
 }

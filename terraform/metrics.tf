@@ -6,7 +6,7 @@ locals {
     "resource.labels.service_name=\"${var.name}\"",
     "resource.labels.location=\"${var.region}\"",
   ])
-  _export_jobs = [for export in values(local.exports) : export.job]
+  _export_jobs = [for export in values(local.scheduled_exports) : export.job]
   _check_jobs  = [for check in values(local.checks) : check.job]
 
   _attempt_finished = "jsonPayload.\"@type\"=\"type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished\""

@@ -21,6 +21,11 @@ output "bucket" {
   value       = local.bucket
 }
 
+output "check_command" {
+  description = "Tries every part of the set-up without changing anything, and says what to do about what is wrong: the first thing to run after the key was added."
+  value       = "curl -sS ${google_cloudfunctions2_function.export.service_config[0].uri}/check -H \"Authorization: Bearer $(gcloud auth print-identity-token)\""
+}
+
 output "dataset" {
   description = "The BigQuery dataset, PROJECT.DATASET."
   value       = "${var.project_id}.${google_bigquery_dataset.exports.dataset_id}"
@@ -54,7 +59,7 @@ output "resume_backfill_command" {
 
 output "run_now_commands" {
   description = "Run an export now, by entry of exports. It comes to the same as the scheduled run: what is there already is not copied again."
-  value       = { for key, export in local.exports : key => "gcloud scheduler jobs run ${export.job} --project ${var.project_id} --location ${local.scheduler_region}" }
+  value       = { for key, export in local.scheduled_exports : key => "gcloud scheduler jobs run ${export.job} --project ${var.project_id} --location ${local.scheduler_region}" }
 }
 
 output "secret" {

@@ -4,7 +4,7 @@ locals {
 
   _jobs = merge(
     {
-      for export in values(local.exports) : export.job => {
+      for export in values(local.scheduled_exports) : export.job => {
         description = "Exports the last finished ${export.frequency} ${export.aggregation} period"
         schedule    = export.schedule
         retry_count = local.retry_count
@@ -12,12 +12,20 @@ locals {
       }
     },
     {
-      for export in values(local.exports) : "${export.job}-catch-up" => {
+      for export in values(local.scheduled_exports) : "${export.job}-catch-up" => {
         description = "Exports what is missing of the last ${export.catch_up_last} ${export.frequency} ${export.aggregation} periods"
         schedule    = export.catch_up_schedule
         retry_count = 2 # the next catch-up is never far
         body        = { aggregation = export.aggregation, frequency = export.frequency, last = export.catch_up_last }
       } if export.catch_up_last > 0
+    },
+    {
+      for export in values(local.scheduled_exports) : "${export.job}-refresh" => {
+        description = "Compares the last ${export.refresh_last} ${export.frequency} ${export.aggregation} periods with Usercentrics and takes over what was issued anew"
+        schedule    = export.refresh_schedule
+        retry_count = 2
+        body        = { aggregation = export.aggregation, frequency = export.frequency, last = export.refresh_last, refresh = true }
+      } if export.refresh_last > 0
     },
   )
 }

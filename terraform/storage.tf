@@ -1,6 +1,6 @@
 # Soft delete rather than versioning: a run overwrites and removes files only when Usercentrics has
 # replaced an export, so what is worth having is a few days in which a mistake can be undone. Versions
-# would need clean-up rules of their own and would keep personal data past the day it was deleted.
+# would need clean-up rules of their own and would keep data past the day it was deleted.
 resource "google_storage_bucket" "data" {
   count = var.bucket.create ? 1 : 0
 
@@ -16,7 +16,7 @@ resource "google_storage_bucket" "data" {
     retention_duration_seconds = var.bucket.soft_delete_days * 24 * 60 * 60
   }
 
-  # Manifests stay: they are small, hold no personal data, and keep the catch-up from copying an old
+  # Manifests stay: they are small, hold no rows, and keep the catch-up from copying an old
   # period again.
   dynamic "lifecycle_rule" {
     for_each = var.bucket.delete_after_days == null ? [] : [var.bucket.delete_after_days]

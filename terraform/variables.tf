@@ -66,11 +66,12 @@ variable "api_key_version" {
 }
 
 variable "bigquery" {
-  description = "The dataset over the exports. dataset_id: default is name with _ for -. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
+  description = "The dataset over the exports. dataset_id: default is name with _ for -. files_deleted_after_days: where a rule on an existing bucket deletes exports, their age in days then; the views leave out periods that may be gone in part, as they do with bucket.delete_after_days. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
   type = object({
-    dataset_id = optional(string)
-    kms_key    = optional(string)
-    readers    = optional(set(string), [])
+    dataset_id               = optional(string)
+    files_deleted_after_days = optional(number)
+    kms_key                  = optional(string)
+    readers                  = optional(set(string), [])
   })
   default  = {}
   nullable = false
@@ -84,13 +85,21 @@ variable "bigquery" {
     error_message = "bigquery.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being location (for EU: europe, for US: us)."
   }
   validation {
+    condition     = var.bigquery.files_deleted_after_days == null || try(var.bigquery.files_deleted_after_days >= 1 && floor(var.bigquery.files_deleted_after_days) == var.bigquery.files_deleted_after_days, false)
+    error_message = "bigquery.files_deleted_after_days: expected a whole number of days from 1 on, or null where nothing is deleted by age."
+  }
+  validation {
+    condition     = var.bigquery.files_deleted_after_days == null || !var.bucket.create
+    error_message = "bigquery.files_deleted_after_days is for a bucket that is managed elsewhere; here bucket.delete_after_days says it and does it."
+  }
+  validation {
     condition     = alltrue([for member in var.bigquery.readers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", member))])
-    error_message = "bigquery.readers: expected IAM members such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused, because the exports are personal data."
+    error_message = "bigquery.readers: expected IAM members such as group:analysts@example.com; allUsers and allAuthenticatedUsers are refused: what visitors chose is not for everybody."
   }
 }
 
 variable "bucket" {
-  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
+  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay; the views leave out a period when its first file may go). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
   type = object({
     create            = optional(bool, true)
     delete_after_days = optional(number)
@@ -142,11 +151,15 @@ variable "bucket" {
 }
 
 variable "exports" {
-  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2)."
+  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule, refresh_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2). refresh_last, refresh_schedule: how many finished periods are compared with Usercentrics again, complete or not, and when, so that what is issued anew arrives by itself (1..400, 0 for no refresh; default daily 35, weekly 5, monthly 2; Wednesdays at 16). since, until: first and last day that is expected (YYYY-MM-DD), for missing_periods and for the checks; without since the one counts from the first exported period, the others from the apply that made the entry. An export that is given up keeps its entry and gets until: 40 days later an apply removes its jobs."
   type = map(object({
     catch_up_last     = optional(number)
     catch_up_schedule = optional(string)
+    refresh_last      = optional(number)
+    refresh_schedule  = optional(string)
     schedule          = optional(string)
+    since             = optional(string)
+    until             = optional(string)
   }))
   default = {
     "interaction/daily" = {}
@@ -161,11 +174,29 @@ variable "exports" {
   validation {
     condition = alltrue(flatten([
       for export in values(var.exports) : [
-        for cron in [export.schedule, export.catch_up_schedule] :
+        for cron in [export.schedule, export.catch_up_schedule, export.refresh_schedule] :
         cron == null || can(regex("^[0-5]?[0-9] (0?[89]|1[0-9]|2[0-3])(,(0?[89]|1[0-9]|2[0-3]))* [0-9*/,-]+ [0-9A-Za-z*/,-]+ [0-9A-Za-z*/,-]+$", cron))
       ]
     ]))
-    error_message = "exports.*.schedule and catch_up_schedule: expected five cron fields in UTC with a plain minute and hours from 8 to 23, such as \"20 8 * * *\": the exports are there from 08:00 UTC on."
+    error_message = "exports.*.schedule, catch_up_schedule and refresh_schedule: expected five cron fields in UTC with a plain minute and hours from 8 to 23, such as \"20 8 * * *\": the exports are there from 08:00 UTC on."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for export in values(var.exports) : [
+        for last in [export.catch_up_last, export.refresh_last] :
+        last == null || try(last >= 0 && last <= 400 && floor(last) == last, false)
+      ]
+    ]))
+    error_message = "exports.*.catch_up_last and refresh_last: expected a whole number, 1..400, or 0 for no catch-up and no refresh."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for export in values(var.exports) : [
+        for day in [export.since, export.until] :
+        day == null || (can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", day)) && can(formatdate("YYYY-MM-DD", "${day}T00:00:00Z")))
+      ]
+    ]))
+    error_message = "exports.*.since and until: expected a day as YYYY-MM-DD, such as \"2024-02-29\"."
   }
   validation {
     condition = alltrue(flatten([
@@ -175,14 +206,14 @@ variable "exports" {
         if endswith(name, "schedule") && cron != null
       ]
     ]))
-    error_message = "exports.*.schedule and catch_up_schedule: expected a day of the month 1..31, a month 1..12 or jan..dec, and a day of the week 0..7 or sun..sat; each may be *, a list, a range from the lower to the higher, or have a step from 1 on."
+    error_message = "exports.*.schedule, catch_up_schedule and refresh_schedule: expected a day of the month 1..31, a month 1..12 or jan..dec, and a day of the week 0..7 or sun..sat; each may be *, a list, a range from the lower to the higher, or have a step from 1 on."
   }
   validation {
     condition = alltrue([
       for export in values(var.exports) :
-      export.catch_up_last == null || try(export.catch_up_last >= 0 && export.catch_up_last <= 400 && floor(export.catch_up_last) == export.catch_up_last, false)
+      export.since == null || export.until == null || try(timecmp("${export.since}T00:00:00Z", "${export.until}T00:00:00Z") <= 0, true)
     ])
-    error_message = "exports.*.catch_up_last: expected a whole number, 1..400, or 0 for no catch-up."
+    error_message = "exports.*: expected since to be no later than until."
   }
 }
 
@@ -341,7 +372,7 @@ variable "scheduler_region" {
 }
 
 variable "tables" {
-  description = "BigQuery tables over what has landed, keyed like exports; output tables_command writes this variable. columns: the CSV's columns in order, from a manifest; null lets BigQuery detect them. column_match: NAME or POSITION. compression: NONE or GZIP. require_partition_filter: refuse queries that read every period."
+  description = "BigQuery tables over what has landed, keyed like exports; output tables_command writes this variable. columns: the CSV's columns in order, from a manifest; null lets BigQuery detect them, which finds no header where every column is text. column_match: NAME, or POSITION, by which a column that was inserted or moved reads wrong without a word. field_delimiter, encoding (UTF-8 or ISO-8859-1), compression (NONE or GZIP): how the files are written. require_partition_filter: refuse queries that read every period."
   type = map(object({
     column_match = optional(string, "NAME")
     columns = optional(list(object({
@@ -350,6 +381,8 @@ variable "tables" {
       type        = optional(string, "STRING")
     })))
     compression              = optional(string, "NONE")
+    encoding                 = optional(string, "UTF-8")
+    field_delimiter          = optional(string, ",")
     require_partition_filter = optional(bool, false)
   }))
   default  = {}
@@ -377,6 +410,15 @@ variable "tables" {
     condition = alltrue(flatten([
       for table in values(var.tables) : [
         for column in coalesce(table.columns, []) :
+        !can(regex("^(_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER|_CHANGE_)", upper(column.name)))
+      ]
+    ]))
+    error_message = "tables.*.columns: expected names that do not begin with _TABLE_, _FILE_, _PARTITION, _ROW_TIMESTAMP, __ROOT__, _COLIDENTIFIER or _CHANGE_, which BigQuery keeps for itself. Rename the column and set column_match = \"POSITION\"."
+  }
+  validation {
+    condition = alltrue(flatten([
+      for table in values(var.tables) : [
+        for column in coalesce(table.columns, []) :
         contains(["BIGNUMERIC", "BOOL", "BOOLEAN", "DATE", "DATETIME", "FLOAT", "FLOAT64", "INT64", "INTEGER", "JSON", "NUMERIC", "STRING", "TIME", "TIMESTAMP"], column.type)
       ]
     ]))
@@ -385,5 +427,13 @@ variable "tables" {
   validation {
     condition     = alltrue([for table in values(var.tables) : contains(["NAME", "POSITION"], table.column_match) && contains(["NONE", "GZIP"], table.compression)])
     error_message = "tables.*: expected column_match NAME or POSITION, and compression NONE or GZIP."
+  }
+  validation {
+    condition     = alltrue([for table in values(var.tables) : length(table.field_delimiter) == 1 && !contains(["\"", "\n", "\r"], table.field_delimiter)])
+    error_message = "tables.*.field_delimiter: expected one character, such as , ; | or a tab (\"\\t\"), and neither a quote nor a line end."
+  }
+  validation {
+    condition     = alltrue([for table in values(var.tables) : contains(["ISO-8859-1", "UTF-8"], table.encoding)])
+    error_message = "tables.*.encoding: expected UTF-8 or ISO-8859-1; the provider takes no others."
   }
 }

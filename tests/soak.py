@@ -1,11 +1,12 @@
 """Draws situations at random and compares the bucket with the source after each: `make soak`.
 
-    python -m tests.soak [--runs 200] [--seconds 300] [--seed N]
+    python -m tests.soak [--runs 200] [--seconds 300] [--backfill 400] [--seed N]
 
 Each run asks for a day, or for a span around it, with or without `refresh`. It may issue new content, set faults at
 random places, start a second run beside the first, or kill the function in the middle; then the faults end, and calls
-for the whole span follow until one answers 200. Ends with a table; exit 1 if anything was
-wrong. The same seed draws the same situations (what they meet depends on timing).
+for the whole span follow until one answers 200. In the end so many days go through the queue, with faults and kills
+drawn likewise. Ends with a table; exit 1 if anything was wrong. The same seed draws the same situations (what they meet
+depends on timing).
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 
 import requests
 
+from tests.backfill import Backfill, days
 from tests.situations.world import DAY, FOLDER, PREFIX, SPAN, World, crc32c, csv, open_world
 
 STRANGER = b"a,b\n1,2\n"
@@ -142,7 +144,38 @@ class Soak:
             ("objects compared", self.compared),
             ("wrong", self.wrong),
         ]
-        return "\n".join(f"{name:32} {count:>14,}" for name, count in rows)
+        return _lines(rows)
+
+
+def backfill(world: World, draw: random.Random, periods: int) -> int:
+    """Bring so many days in through the queue, in trouble; print how it went and return what was wrong."""
+    world.reset()
+    backfill = Backfill(world.stack, [world.start(), world.start()], draw, days(periods))
+    backfill.trouble(draw.uniform(0.05, 0.5))
+    began = time.monotonic()
+    backfill.run(kills=draw.randint(0, 3))
+    queue = world.stack.tasks.queue
+    rows = [
+        ("backfill: periods", periods),
+        ("backfill: periods in trouble", len(backfill.troubled)),
+        ("backfill: rounds", backfill.rounds),
+        ("backfill: tasks delivered", world.stack.tasks.requests.count("task.deliver")),
+        ("backfill: queue slowed down", queue.pace.slow_downs),
+        ("backfill: tasks given up", len(queue.gave_up)),
+        ("backfill: killed", backfill.kills),
+        *((f"backfill: fault {kind}", count) for kind, count in sorted(world.stack.faults.fired.items())),
+        ("backfill: objects written", backfill.writes.total()),
+        ("backfill: seconds", round(time.monotonic() - began)),
+        ("backfill: wrong", len(backfill.wrong)),
+    ]
+    print(_lines(rows))
+    for each in backfill.wrong:
+        print(each)
+    return len(backfill.wrong)
+
+
+def _lines(rows: list[tuple[str, int]]) -> str:
+    return "\n".join(f"{name:40} {count:>14,}" for name, count in rows)
 
 
 def main() -> int:
@@ -150,6 +183,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--runs", type=int, default=200)
     arguments.add_argument("--seconds", type=float, default=300)
+    arguments.add_argument("--backfill", type=int, default=400, help="periods through the queue in the end; 0: none")
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     given = arguments.parse_args()
     print(f"seed {given.seed}", flush=True)
@@ -159,7 +193,10 @@ def main() -> int:
         while soak.runs < given.runs and time.monotonic() < until:
             soak.run()
         print(soak.table())
-    return 1 if soak.wrong else 0
+        wrong = soak.wrong
+        if given.backfill:
+            wrong += backfill(world, random.Random(given.seed), given.backfill)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

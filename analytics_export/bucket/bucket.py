@@ -19,6 +19,7 @@ from analytics_export.bucket.csv_header import LONGEST_HEADER_BYTES, CsvFormat, 
 from analytics_export.bucket.layout import Layout
 from analytics_export.bucket.manifest import Manifest, StoredObject, Summary, from_metadata, to_metadata
 from analytics_export.bucket.upload import Upload, UploadRefused
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import Conflict, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.http import BLOCK_BYTES, NETWORK_ERRORS, adapter
 from analytics_export.periods import Export
@@ -32,8 +33,11 @@ from analytics_export.retries import (
 )
 from analytics_export.source.stored_headers import SourceFile
 
-MAX_MANIFEST_BYTES = 16 * 1024 * 1024
-"""A manifest of some 60,000 files; what is longer is not read and counts as no manifest."""
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+"""A manifest of some 15,000 files; what is longer is not read and counts as no manifest."""
+
+PERMISSIONS = ("storage.objects.list", "storage.objects.get", "storage.objects.create", "storage.objects.delete")
+"""All that is done to the bucket, whose role roles/storage.objectUser has them; replacing takes create and delete."""
 
 T = TypeVar("T")
 
@@ -91,12 +95,20 @@ class Bucket:
         """Return the gs:// form of a name."""
         return f"gs://{self._bucket.name}/{name}"
 
+    def missing_permissions(self) -> list[str]:
+        """Return which of `PERMISSIONS` the function's account lacks; raises Misconfigured where there is no bucket."""
+        granted = self._call(
+            lambda: self._bucket.test_iam_permissions(list(PERMISSIONS), timeout=self._stall_s, retry=None),
+            "storage.buckets.testIamPermissions",
+        )
+        return [permission for permission in PERMISSIONS if permission not in granted]
+
     # A period's files
 
     def files(self, export: Export) -> dict[str, StoredObject]:
         """Return the period's objects by file name, learnt from one listing.
 
-        Deeper folders are not the tool's and left out.
+        Deeper folders are not the tool's and not listed.
         """
         folder = self.layout.folder(export)
 
@@ -104,6 +116,7 @@ class Bucket:
             blobs = self._client.list_blobs(
                 self._bucket,
                 prefix=folder,
+                delimiter="/",
                 fields="items(name,size,crc32c,generation),nextPageToken",
                 timeout=self._stall_s,
                 retry=None,
@@ -111,14 +124,19 @@ class Bucket:
             return {blob.name.removeprefix(folder): _stored(blob) for blob in blobs}
 
         found = self._call(listed, "storage.objects.list")
-        return {name: stored for name, stored in found.items() if name and "/" not in name}
+        return {name: stored for name, stored in found.items() if name}  # the folder itself may be an object
 
     def stat(self, name: str) -> StoredObject | None:
         """Return one object as it is now; None where there is none."""
         blob = self._call(lambda: self._bucket.get_blob(name, timeout=self._stall_s, retry=None), "storage.objects.get")
         return None if blob is None else _stored(blob)
 
-    def remove(self, name: str, *, generation: str | None = None) -> None:
+    def generation(self, name: str) -> int:
+        """Return an object's generation; 0 where there is none."""
+        stored = self.stat(name)
+        return int(stored.generation) if stored else 0
+
+    def remove(self, name: str, *, generation: int) -> None:
         """Delete an object if it is there; raises Conflict where it is of another generation than the given."""
 
         def delete() -> None:
@@ -175,6 +193,7 @@ class Bucket:
                 prefix=layout.manifest_folder(first.aggregation, first.period.frequency),
                 start_offset=layout.manifest(first),
                 end_offset=layout.manifest(last) + "0",  # the first name that is not listed
+                delimiter="/",
                 fields="items(name,size,crc32c,generation,metadata),nextPageToken",
                 timeout=self._stall_s,
                 retry=None,
@@ -194,13 +213,9 @@ class Bucket:
         text = self._range(blob, 0, MAX_MANIFEST_BYTES + 1)
         if text is None:
             return NOTHING_STORED
-        generation = blob.generation or self._generation(blob.name)  # an answer may lack it: an empty object's does
+        generation = blob.generation or self.generation(blob.name)  # an answer may lack it: an empty object's does
         is_too_long = len(text) > MAX_MANIFEST_BYTES
         return StoredManifest(None if is_too_long else Manifest.from_json(text), int(generation))
-
-    def _generation(self, name: str) -> int:
-        stored = self.stat(name)
-        return int(stored.generation) if stored else 0
 
     def write_manifest(self, manifest: Manifest, *, replaces_generation: int) -> StoredManifest:
         """Write a manifest; raises Conflict where another than `replaces_generation` stands there by now."""
@@ -212,7 +227,7 @@ class Bucket:
             self._insert(blob, body, content_type="application/json", replaces_generation=replaces_generation)
         except UploadRefused as exc:
             raise Misconfigured(f"BUCKET: Cloud Storage refused the manifest {blob.name} (400).") from exc
-        return StoredManifest(manifest, int(blob.generation))
+        return StoredManifest(manifest, int(blob.generation or self.generation(blob.name)))
 
     # Uploads
 
@@ -224,6 +239,8 @@ class Bucket:
         """
         blob = self._blob_like(name, file)
         self._insert(blob, data, content_type=file.content_type, replaces_generation=_generation_of(replaces))
+        if blob.generation is None or blob.crc32c is None:
+            raise UploadRefused  # an answer that does not say what was stored; the object itself does
         return _stored(blob)
 
     def begin_upload(self, name: str, file: SourceFile, *, replaces: StoredObject | None) -> Upload:
@@ -232,16 +249,19 @@ class Bucket:
         Cloud Storage proves the declared crc32c as in `insert`.
         """
         blob = self._blob_like(name, file)
-        session_url = self._call(
-            lambda: blob.create_resumable_upload_session(
-                content_type=file.content_type,
-                size=file.size,
-                if_generation_match=_generation_of(replaces),
-                timeout=self._stall_s,
-                retry=None,
-            ),
-            "storage.objects.create",
-        )
+        try:
+            session_url = self._call(
+                lambda: blob.create_resumable_upload_session(
+                    content_type=file.content_type,
+                    size=file.size,
+                    if_generation_match=_generation_of(replaces),
+                    timeout=self._stall_s,
+                    retry=None,
+                ),
+                "storage.objects.create",
+            )
+        except UploadRefused as exc:
+            raise Misconfigured(f"BUCKET: Cloud Storage refused to begin the upload of {name} (400).") from exc
         return Upload(self._uploads, session_url, name, file.size, self._stall_s, self._deadline)
 
     def _blob_like(self, name: str, file: SourceFile) -> Blob:
@@ -281,9 +301,12 @@ class Bucket:
                     *NETWORK_ERRORS,
                 ) as exc:
                     error = self._error_for(exc, permission)
-                    if not isinstance(error, UpstreamUnavailable):
-                        raise error from exc
-                    budget.wait(error)
+                    try:
+                        if not isinstance(error, UpstreamUnavailable):
+                            raise error from exc
+                        budget.wait(error)
+                    finally:
+                        del error  # else it keeps this frame, which keeps it, and both what was to be sent
 
     def _error_for(self, exc: Exception, permission: str) -> ExportError | UploadRefused:
         response = getattr(exc, "response", None)
@@ -291,7 +314,7 @@ class Bucket:
         if isinstance(status, int) and (status == 304 or 400 <= status < 500) and not is_retryable(status):  # noqa: PLR2004 - RFC 9110
             return self._refusal(status, permission)
         if isinstance(exc, GoogleAuthError) and not exc.retryable:
-            return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
+            return no_credentials(exc)
         asked_s = (
             retry_after_s(response.headers.get("Retry-After"), self._deadline.clock) if response is not None else None
         )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 from analytics_export.bucket.header_rules import Columns, Unusable, is_like, why_unusable
@@ -156,7 +157,13 @@ def _with_columns(found: CsvFormat, text: str, *, is_cut: bool) -> CsvFormat:
     reason = why_unusable(names)
     if reason is None and any(_is_partly(names, row) for row in _next_rows(records)):
         reason = Unusable.REPEATED_BELOW
-    return found.refused(reason) if reason else replace(found, columns=tuple(names))
+    return found.refused(reason) if reason else replace(found, columns=_shared(tuple(names)))
+
+
+@lru_cache(maxsize=16)
+def _shared(columns: Columns) -> Columns:
+    """Return the first of equal values: thousands of files have the same columns, and all are kept for a while."""
+    return columns
 
 
 def _next_rows(records: Iterator[list[str]]) -> Iterator[list[str]]:

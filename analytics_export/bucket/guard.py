@@ -3,7 +3,7 @@
 import threading
 from contextlib import suppress
 
-from analytics_export.bucket.bucket import NOTHING_STORED, Bucket, ListedManifest
+from analytics_export.bucket.bucket import NOTHING_STORED, Bucket, ListedManifest, PreconditionFailed
 from analytics_export.bucket.manifest import Manifest, StoredObject
 from analytics_export.errors import Conflict, ExportError
 from analytics_export.periods import Export
@@ -44,8 +44,14 @@ class ManifestGuard:
                 self.withdraw()
 
     def withdraw(self) -> None:
-        """Remove the manifest if one is there by now."""
-        self._bucket.remove(self._bucket.layout.manifest(self._export))
+        """Remove the manifest if one is there by now; raises Conflict where another run has just written one."""
+        name = self._bucket.layout.manifest(self._export)
+        generation = self._stored.generation or self._bucket.generation(name)
+        if generation:
+            try:
+                self._bucket.remove(name, generation=generation)  # this one: a late request must not remove a later one
+            except PreconditionFailed as exc:
+                raise Conflict("Another run wrote the period's manifest meanwhile.") from exc
         self._withdrawn = self._stored.manifest or self._withdrawn
         self._stored = NOTHING_STORED
         self._is_withdrawn = True
@@ -76,5 +82,5 @@ class ManifestGuard:
             self.verify(manifest.objects)
         except Conflict:
             name = self._bucket.layout.manifest(self._export)
-            self._bucket.remove(name, generation=str(self._stored.generation))
+            self._bucket.remove(name, generation=self._stored.generation)
             raise

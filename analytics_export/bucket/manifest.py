@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 
 import google_crc32c
 
 from analytics_export.bucket.csv_header import CsvFormat
 from analytics_export.bucket.header_rules import Columns, why_unusable
 from analytics_export.periods import Aggregation, Export, Frequency, Period
+
+MAX_COLUMNS_BYTES = 4096
+"""Of the columns in the metadata. Source: Cloud Storage, "Quotas and limits": 8 KiB of custom metadata an object."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Summary:
     completed_at: datetime
     objects: int
     size_bytes: int
-    columns_digest: str
-    """Equal for equal columns; empty without any."""
+    columns: Columns | None
+    """None where they are too long for metadata: the body has them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Manifest:
             self.completed_at,
             len(self.objects),
             self.size_bytes,
-            columns_digest(self.csv_format.columns),
+            self.csv_format.columns,
         )
 
     def to_json(self) -> str:
@@ -119,13 +123,21 @@ def to_metadata(manifest: Manifest, body: bytes) -> dict[str, str]:
         "completed_at": _time(summary.completed_at),
         "objects": str(summary.objects),
         "bytes": str(summary.size_bytes),
-        "columns_digest": summary.columns_digest,
+        "columns": _if_short(json.dumps(manifest.csv_format.columns, ensure_ascii=False)),
         "body_crc32c": base64.b64encode(google_crc32c.value(body).to_bytes(4, "big")).decode(),
     }
     return fields | {"digest": _digest(fields)}
 
 
-_METADATA = ("file_prefix", "analytics_id", "completed_at", "objects", "bytes", "columns_digest", "body_crc32c")
+_METADATA = (
+    "file_prefix",
+    "analytics_id",
+    "completed_at",
+    "objects",
+    "bytes",
+    "columns",
+    "body_crc32c",
+)
 
 
 def from_metadata(export: Export, metadata: Mapping[str, str], *, crc32c: str) -> Summary | None:
@@ -146,15 +158,19 @@ def from_metadata(export: Export, metadata: Mapping[str, str], *, crc32c: str) -
             _moment(metadata["completed_at"]),
             int(metadata["objects"]),
             int(metadata["bytes"]),
-            metadata["columns_digest"],
+            _columns(metadata["columns"]),
         )
     except (KeyError, ValueError):
         return None
 
 
-def columns_digest(columns: Columns) -> str:
-    """Return a short text that is equal for equal columns; empty without any."""
-    return _digest(columns) if columns else ""
+def _if_short(text: str) -> str:
+    return text if len(text.encode()) <= MAX_COLUMNS_BYTES else ""
+
+
+@lru_cache(maxsize=16)  # the same columns, period after period, are one value in memory
+def _columns(text: str) -> Columns | None:
+    return tuple(map(str, json.loads(text))) if text else None
 
 
 def _digest(value: object) -> str:

@@ -15,7 +15,7 @@ from analytics_export.http import NETWORK_ERRORS
 from analytics_export.retries import Deadline, is_retryable, retry_after_s
 
 CANCEL_S = 5.0
-"""Cancelling is a courtesy; nothing waits for it longer, in seconds."""
+"""Cancelling is a courtesy: no read or write of it may take longer, in seconds."""
 
 
 class Body(Protocol):
@@ -59,8 +59,6 @@ class Upload:
         Returns the finished object, or how many bytes the session keeps. Raises UploadInterrupted where asking for the
         `status` is next, SessionLost, UploadRefused, Misconfigured, and what `body` raises.
         """
-        if self._size == 0:
-            return self._put(b"", {})
         if offset == self._size:
             return self.status()
         return self._put(body, {"Content-Range": f"bytes {offset}-{self._size - 1}/{self._size}"})
@@ -96,7 +94,10 @@ class Upload:
                 return self._finished(response)
             case 308:
                 match = re.fullmatch(r"bytes=0-([0-9]{1,18})", response.headers.get("Range", ""))
-                return int(match[1]) + 1 if match else 0
+                kept = int(match[1]) + 1 if match else 0
+                if kept > self._size:
+                    raise SessionLost  # it keeps more than there is: not what was sent
+                return kept
             case 404 | 410 | 499:  # 499: ended, perhaps by a 412 whose answer was lost
                 raise SessionLost
             case 400 | 412:

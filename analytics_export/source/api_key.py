@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from google.api_core import exceptions, retry
@@ -9,18 +10,26 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import secretmanager_v1
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
+from analytics_export.credentials import no_credentials
 from analytics_export.errors import ExportError, Misconfigured, UpstreamUnavailable
+from analytics_export.retries import Clock
+from analytics_export.time_limit import TimeLimit
 
-CALL_TIMEOUT_S = 10.0
 BUDGET_S = 20.0
-"""Tries of one read together: Secret Manager answers in milliseconds, and outages outlast any wait worth paying for."""
+"""Tries of one read together, each at most half of it: Secret Manager answers in milliseconds, and outages outlast any
+wait worth paying for."""
+
+
+READ_AGAIN_S = 60.0
+"""How long a key that was read for a refusal counts as the newest there is, in seconds."""
 
 
 class ApiKey:
     """Keeps the key in the memory of a warm instance; `read_again` takes up a rotation."""
 
-    def __init__(self, secret_version: str, *, emulator: str | None) -> None:
+    def __init__(self, secret_version: str, *, emulator: str | None, budget_s: float = BUDGET_S) -> None:
         self._secret_version = secret_version
+        self._budget_s = budget_s
         self._emulator = emulator
         self._client: secretmanager_v1.SecretManagerServiceClient | None = None
         self._key: str | None = None
@@ -60,7 +69,7 @@ class ApiKey:
             self._client = _client(self._emulator)
         answer = self._client.access_secret_version(
             name=self._secret_version,
-            timeout=CALL_TIMEOUT_S,
+            timeout=self._budget_s / 2,
             retry=retry.Retry(
                 predicate=retry.if_exception_type(
                     exceptions.ServiceUnavailable,
@@ -70,7 +79,7 @@ class ApiKey:
                 ),
                 initial=0.2,
                 maximum=4.0,
-                timeout=BUDGET_S,
+                timeout=self._budget_s,
             ),
         )
         return answer.payload.data
@@ -94,10 +103,10 @@ class ApiKey:
                 "roles/secretmanager.secretAccessor on the secret."
             ) from exc
         except GoogleAuthError as exc:
-            raise _no_credentials(exc) from exc
+            raise no_credentials(exc) from exc
         except exceptions.GoogleAPIError as exc:
             raise UpstreamUnavailable(
-                f"Secret Manager did not answer within {BUDGET_S:.0f} s ({type(exc).__name__}). Call again later."
+                f"Secret Manager did not answer within {self._budget_s:.0f} s ({type(exc).__name__}). Call again later."
             ) from exc
 
 
@@ -111,14 +120,16 @@ class Key:
 class KeyOfThisCall:
     """The key as all periods of one call share it.
 
-    Refused for the first time, or after it was accepted, it is read once more, however many requests meet the refusal.
+    Refused, it is read once more, however many requests meet the refusal, and again after `READ_AGAIN_S` at the
+    earliest.
     """
 
-    def __init__(self, api_key: ApiKey) -> None:
+    def __init__(self, api_key: ApiKey, clock: Clock) -> None:
         self._api_key = api_key
+        self._monotonic = clock.monotonic
         self._lock = threading.Lock()
         self._newest: Key | None = None
-        self._is_unproven = False
+        self._read_again_at: float | None = None
         self._failure: ExportError | None = None
 
     def value(self) -> Key:
@@ -128,36 +139,27 @@ class KeyOfThisCall:
                 self._newest = self._read(self._api_key.value)
             return self._newest
 
-    def accepted(self, key: Key) -> None:
-        """Note that the service took the key."""
-        with self._lock:
-            if key is self._newest:
-                self._is_unproven = False
-
     def after_refusal(self, refused: Key) -> Key | None:
-        """Return a newer key than the refused one; None where that was itself read for a refusal. Raises as `value`."""
+        """Return a newer key than the refused one; None where that was just read. Raises as `value`."""
         with self._lock:
+            now = self._monotonic()
             if refused is self._newest:
-                if self._is_unproven:
+                if self._read_again_at is not None and now - self._read_again_at < READ_AGAIN_S:
                     return None
                 self._newest = self._read(self._api_key.read_again)
-                self._is_unproven = True
+                self._read_again_at = now
             return self._newest
 
     def _read(self, read: Callable[[], str]) -> Key:
         if self._failure is not None:
             raise self._failure
+        limit = TimeLimit.of_this_call()
         try:
-            return Key(read())
+            with limit.waiting_for("Secret Manager") if limit else nullcontext():
+                return Key(read())
         except ExportError as failure:
             self._failure = failure
             raise
-
-
-def _no_credentials(exc: GoogleAuthError) -> ExportError:
-    if exc.retryable:
-        return UpstreamUnavailable("Google's token service did not answer. Call again later.")
-    return Misconfigured("No Google credentials were found or accepted; give the function a service account.")
 
 
 def _client(emulator: str | None) -> secretmanager_v1.SecretManagerServiceClient:

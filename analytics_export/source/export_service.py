@@ -21,7 +21,7 @@ from analytics_export.errors import (
     NotAvailableYet,
     UpstreamUnavailable,
 )
-from analytics_export.http import MAX_ANSWER_BYTES, NETWORK_ERRORS
+from analytics_export.http import NETWORK_ERRORS
 from analytics_export.periods import Export
 from analytics_export.retries import (
     LEAST_FAILURES,
@@ -36,7 +36,9 @@ from analytics_export.source.links import Listing, SignedLink
 
 REFUSALS = {requests.codes.unauthorized, requests.codes.forbidden}
 MAX_FILES = 10_000
-"""Where asking v1 for one file after the other ends at the latest."""
+"""Of one report: no listing may name more, and asking v1 for one file after the other ends there."""
+MAX_LISTING_BYTES = 8 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 NOT_YET_RETRY_AFTER = timedelta(minutes=15)
 
 
@@ -45,7 +47,7 @@ class ExportService:
 
     def __init__(self, settings: Settings, api_key: ApiKey, session: requests.Session, deadline: Deadline) -> None:
         self._settings = settings
-        self._key = KeyOfThisCall(api_key)
+        self._key = KeyOfThisCall(api_key, deadline.clock)
         self._session = session
         self._deadline = deadline
         self._circuit = CircuitBreaker(failures=LEAST_FAILURES)
@@ -106,7 +108,6 @@ class ExportService:
                     failure = UpstreamUnavailable(f"The export service cannot be reached ({type(exc).__name__}).")
                 else:
                     if status == requests.codes.ok:
-                        self._key.accepted(key)
                         return body
                     if status == requests.codes.not_found:
                         return None
@@ -128,9 +129,11 @@ class ExportService:
             stream=True,
             timeout=self._settings.stall_s,
         ) as response:
-            body = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
-            if len(body) > MAX_ANSWER_BYTES:
-                raise ExportServiceError(f"The export service's answer is longer than {MAX_ANSWER_BYTES} bytes.")
+            is_listing = response.status_code == requests.codes.ok
+            limit = MAX_LISTING_BYTES if is_listing else MAX_ERROR_BYTES  # a short body is read to keep the connection
+            body = response.raw.read(limit + 1, decode_content=True)
+            if is_listing and len(body) > limit:
+                raise ExportServiceError(f"The export service's answer is longer than {limit} bytes.")
             return response.status_code, response.headers, body
 
     def _not_available(self, export: Export) -> NotAvailableYet:
@@ -166,6 +169,8 @@ def v2_urls(body: bytes) -> list[str]:
             'The export service\'s answer cannot be understood: expected {"downloadUrls": [links]} as JSON '
             f"(it has {len(body)} bytes). Check EXPORT_SERVICE_URL and EXPORT_API_VERSION."
         )
+    if len(urls) > MAX_FILES:
+        raise ExportServiceError(f"The export service names {len(urls)} files; expected at most {MAX_FILES}.")
     return urls
 
 
@@ -195,6 +200,8 @@ _NOT_JSON = object()
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - whatever the provider sends
+    if body.count(b"[") + body.count(b"{") > MAX_FILES:
+        return _NOT_JSON  # no listing; parsed, it could take a hundred times its size
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -29,7 +29,8 @@ class SignedLink:
         info cannot pass.
         """
         match = re.fullmatch(r"(https?)://([^/?#]*)(/[^?#]*)(\?[^#]*)?", url, re.IGNORECASE)
-        if match is None or not url.isprintable() or " " in url or "\\" in url:
+        is_garbled = not url.isprintable() or " " in url or "\\" in url or re.search("%(?![0-9A-Fa-f]{2})", url)
+        if match is None or is_garbled:
             raise LinkRefused("A download link is not a well-formed http(s) URL; nothing is fetched from it.")
         if origin_of(match[1], match[2]) not in origins:
             raise LinkRefused(

@@ -90,3 +90,34 @@ run "two_exports_added_on_different_days" {
     error_message = "The first whole week begins on the Monday after, from a Tuesday as from a Saturday."
   }
 }
+
+run "expected_from_a_day_to_another" {
+  command = plan
+  variables {
+    exports = {
+      "granular/daily"      = { since = "2024-01-01" }
+      "granular/weekly"     = { until = "2999-05-03" }
+      "granular/monthly"    = { since = "2024-01-15", until = "2999-05-03" }
+      "interaction/daily"   = { until = "2022-04-10" }
+      "interaction/monthly" = { until = "2999-01-31" }
+    }
+  }
+  override_resource {
+    target          = time_static.watched
+    override_during = plan
+    values          = { rfc3339 = "2999-01-21T10:00:00Z" }
+  }
+  assert {
+    condition = { for key, job in google_cloud_scheduler_job.check : key => regex("&from=.*$", job.http_target[0].uri) } == {
+      "granular/daily"      = "&from=2024-01-01&require_complete=true"
+      "granular/weekly"     = "&from=2999-01-21&to=2999-05-03&require_complete=true"
+      "granular/monthly"    = "&from=2024-01-15&to=2999-05-03&require_complete=true"
+      "interaction/monthly" = "&from=2999-01-31&to=2999-01-31&require_complete=true"
+    }
+    error_message = "A check asks from since, or from the first whole period, to until; what was given up 40 days ago has none."
+  }
+  assert {
+    condition     = toset(keys(time_static.watched)) == toset(keys(google_cloud_scheduler_job.check)) && toset(keys(google_monitoring_alert_policy.missing)) == toset(keys(google_cloud_scheduler_job.check)) && !strcontains(google_logging_metric.failed_attempts.filter, "interaction-daily")
+    error_message = "An export that was given up is not watched either."
+  }
+}

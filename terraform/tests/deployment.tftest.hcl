@@ -247,8 +247,8 @@ run "everything" {
       "interaction/daily"   = {}
       "interaction/weekly"  = {}
       "interaction/monthly" = {}
-      "granular/daily"      = { catch_up_last = 400 }
-      "granular/weekly"     = { schedule = "5 9 * * 2" }
+      "granular/daily"      = { catch_up_last = 400, refresh_last = 90, refresh_schedule = "55 16 * * *" }
+      "granular/weekly"     = { schedule = "5 9 * * 2", refresh_last = 0 }
       "granular/monthly"    = { catch_up_last = 0 }
     }
     labels = { team = "data" }
@@ -288,6 +288,10 @@ run "everything" {
   assert {
     condition     = toset(keys(google_bigquery_table.decoded)) == toset(["granular/daily"])
     error_message = "Only a table with both columns, consent and action, is decoded."
+  }
+  assert {
+    condition     = !contains(keys(google_cloud_scheduler_job.export), "analytics-export-granular-weekly-refresh")
+    error_message = "A refresh can be left out."
   }
 }
 

@@ -33,6 +33,23 @@ run "a_dataset_with_a_dash" {
   expect_failures = [var.bigquery]
 }
 
+run "files_deleted_after_no_days" {
+  command = plan
+  variables {
+    bucket   = { create = false, name = "example-data-lake" }
+    bigquery = { files_deleted_after_days = 0 }
+  }
+  expect_failures = [var.bigquery]
+}
+
+run "files_deleted_elsewhere_in_a_bucket_of_this_module" {
+  command = plan
+  variables {
+    bigquery = { files_deleted_after_days = 400 }
+  }
+  expect_failures = [var.bigquery]
+}
+
 run "readers_that_are_everyone" {
   command = plan
   variables {
@@ -149,6 +166,62 @@ run "a_catch_up_over_more_than_a_request_may_ask_for" {
   command = plan
   variables {
     exports = { "granular/daily" = { catch_up_last = 401 } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_refresh_at_night" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { refresh_schedule = "0 4 * * 3" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_refresh_of_more_than_a_request_may_ask_for" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { refresh_last = 401 } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_refresh_of_half_a_period" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { refresh_last = 1.5 } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_first_day_that_is_no_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { since = "2022-02-30" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_first_day_in_another_form" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { since = "2022-4-1" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_last_day_that_is_text" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { until = "today" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_last_day_before_the_first" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { since = "2022-04-02", until = "2022-04-01" } }
   }
   expect_failures = [var.exports]
 }
@@ -301,6 +374,94 @@ run "a_column_that_is_the_partition" {
   command = plan
   variables {
     tables = { "granular/daily" = { columns = [{ name = "start_date" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_table" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "_TABLE_x" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_file_name" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "_file_name" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_partitiontime" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "_PARTITIONTIME" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_row_timestamp" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "_ROW_TIMESTAMP" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_root" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "__root__x" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_colidentifier" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "_COLIDENTIFIER" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_column_that_begins_with_change_type" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { columns = [{ name = "_CHANGE_TYPE" }] } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_delimiter_of_two_characters" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { field_delimiter = ", " } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "a_quote_as_delimiter" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { field_delimiter = "\"" } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "an_encoding_that_the_provider_refuses" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { encoding = "UTF-16LE" } }
+  }
+  expect_failures = [var.tables]
+}
+
+run "an_unknown_compression" {
+  command = plan
+  variables {
+    tables = { "granular/daily" = { compression = "ZIP" } }
   }
   expect_failures = [var.tables]
 }

@@ -45,22 +45,32 @@ def test_the_fields_may_come_in_the_query(function: WatchedFunction) -> None:
     assert only(function.post(query=DAY))["file_prefix"] == PREFIX
 
 
-def test_the_path_does_not_matter(function: WatchedFunction) -> None:
-    """Cloud Scheduler may be given any path below the function's address."""
-    assert requests.post(f"{function.url}/daily", json=DAY, timeout=60).status_code == 200
+@pytest.mark.parametrize("path", ["daily", "check/", "openapi.json/x", "CHECK"])
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "PUT"])
+def test_any_other_path_is_answered_404(stack: Stack, function: WatchedFunction, method: str, path: str) -> None:
+    answer = function.post(DAY, method=method, path=path)
+    assert answer.status == 404
+    if method != "HEAD":
+        document = problem(answer, 404, "not-found")
+        assert "/, /check, /openapi.json" in document["detail"]
+    assert stack.exports.requests.count() == stack.storage.requests.count() == 0
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["check", "openapi.json"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_questions_take_get_and_head(stack: Stack, function: WatchedFunction, method: str, path: str) -> None:
+    answer = function.post(DAY, method=method, path=path)
+    problem(answer, 405, "invalid-request")
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert stack.exports.requests.count() == stack.storage.requests.count() == 0
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_other_methods_are_answered_405_with_allow(stack: Stack, function: WatchedFunction, method: str) -> None:
     answer = function.post(DAY, method=method)
     assert problem(answer, 405, "invalid-request")["exports"] == []
-    assert answer.headers["Allow"] == "POST"
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
     assert stack.exports.requests.count() == 0
-
-
-def test_head_is_answered_405_with_allow(function: WatchedFunction) -> None:
-    answer = function.post(method="HEAD")
-    assert (answer.status, answer.headers["Allow"], answer.text) == (405, "POST", "")
 
 
 @pytest.mark.parametrize(

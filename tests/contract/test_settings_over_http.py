@@ -28,6 +28,8 @@ WRONG = {
     "STALL_SECONDS": "0",
     "STORAGE_EMULATOR_HOST": "127.0.0.1",
     "SECRET_MANAGER_EMULATOR_HOST": "http://127.0.0.1",
+    "TASKS_QUEUE": "analytics-export",
+    "CLOUD_TASKS_EMULATOR_HOST": "http://127.0.0.1",
 }
 
 

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -225,3 +226,53 @@ def test_an_unwanted_body_is_passed_over(stack: Stack, http: requests.Session) -
     assert http.post(url, data=b"x" * 3_000_000, timeout=10).status_code == 400
     assert http.get(list_url(stack), timeout=10).status_code == 200
     assert not stack.storage.requests.all()[-1].is_new_connection
+
+
+ALL = ["storage.objects.list", "storage.objects.get", "storage.objects.create", "storage.objects.delete"]
+
+
+def test_the_permissions_that_the_caller_has_are_listed(stack: Stack, bucket: Bucket) -> None:
+    assert bucket.test_iam_permissions(ALL) == ALL
+    stack.storage.denied |= {ALL[0], ALL[3]}
+    assert bucket.test_iam_permissions(ALL) == ALL[1:3]
+    stack.storage.denied |= set(ALL)
+    answer = requests.get(
+        f"{stack.storage.url}/storage/v1/b/{stack.bucket}/iam/testPermissions?permissions={ALL[0]}", timeout=10
+    )
+    assert answer.json() == {"kind": "storage#testIamPermissionsResponse"}
+    stack.storage.reset()
+    assert bucket.test_iam_permissions(ALL) == ALL
+
+
+@pytest.mark.parametrize(
+    ("query", "bucket_name", "status"),
+    [("", None, 400), ("permissions=storage.buckets.get", None, 501), (f"permissions={ALL[0]}", "nowhere", 404)],
+    ids=["none asked for", "of another kind", "no such bucket"],
+)
+def test_a_wrong_question_about_permissions_is_refused(
+    stack: Stack, query: str, bucket_name: str | None, status: int
+) -> None:
+    url = f"{stack.storage.url}/storage/v1/b/{bucket_name or stack.bucket}/iam/testPermissions?{query}"
+    assert requests.get(url, timeout=10).status_code == status
+
+
+def test_the_question_about_permissions_suffers_faults(stack: Stack, bucket: Bucket) -> None:
+    stack.faults.add("bucket.permissions", Kind.STATUS, status=403)
+    with pytest.raises(Forbidden):
+        bucket.test_iam_permissions(ALL)
+
+
+@pytest.mark.parametrize("permission", ALL)
+def test_a_permission_that_is_denied_is_refused(stack: Stack, bucket: Bucket, permission: str) -> None:
+    stack.storage.put(stack.bucket, "a", b"1")
+    stack.storage.denied.add(permission)
+    tries: dict[str, Any] = {
+        ALL[0]: lambda: list(bucket.list_blobs()),
+        ALL[1]: lambda: bucket.blob("a").download_as_bytes(),
+        ALL[2]: lambda: bucket.blob("b").upload_from_string(b"2"),
+        ALL[3]: lambda: bucket.blob("a").delete(),
+    }
+    with pytest.raises(Forbidden, match=permission):
+        tries.pop(permission)()
+    for allowed in tries.values():
+        allowed()

@@ -244,6 +244,33 @@ def test_what_is_there_may_be_compared_after_the_deadline(world: World) -> None:
     world.check_right()
 
 
+def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) -> None:
+    """Complete periods are no progress: the first that is not complete goes on."""
+    hurried = world.start(DEADLINE_SECONDS="0.001")
+    seen = 0
+    for _ in range(20):
+        answer = world.call(SPAN, hurried)
+        if answer.status == 200:
+            break
+        files = len(world.objects("granular/daily/"))
+        assert files > seen
+        seen = files
+    assert [export["status"] for export in exports_of(answer)][:2] == ["complete", "complete"]
+    assert answer.status == 200
+
+
+def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -> None:
+    """The bucket sits on it for longer than a stall; it is sent again, and the run writes its manifest meanwhile."""
+    world.issue(shards(1, mark="old", size=1000))
+    assert world.call().status == 200
+    world.issue(shards(1, mark="new", size=1000))
+    late = world.stack.faults.add("object.delete", "hold", name=MANIFEST)
+    assert world.call().status == 200
+    late.release()
+    time.sleep(0.3)
+    world.check_right()
+
+
 def test_a_listing_that_outlasts_the_deadline_still_lets_every_call_move_on(world: World) -> None:
     """One file a call, at the least."""
     world.issue(shards(3, size=1000))

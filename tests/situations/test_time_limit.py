@@ -20,10 +20,11 @@ import pytest
 from analytics_export import retries, time_limit
 from analytics_export.app import App
 from analytics_export.errors import UpstreamUnavailable
-from analytics_export.export_request import ExportRequest
+from analytics_export.export_request import ExportRequest, Purpose
 from analytics_export.logs import Log
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.report import ExportResult, Status
+from local.faults import Kind
 from tests.situations.world import DAY, PREFIX, World, crc32c, shards, slug, wait_for
 
 pytestmark = pytest.mark.ours_only
@@ -82,18 +83,26 @@ SLOW: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
-def test_the_answer_is_out_in_time_when(fault: dict[str, Any], world: World, start_app: StartApp) -> None:
+def test_the_answer_is_out_in_time_when(
+    fault: dict[str, Any],
+    is_warm: bool,  # noqa: FBT001 - a table
+    world: World,
+    start_app: StartApp,
+) -> None:
     """It is 503 `deadline`, and names what was waited for; the next call, without the fault, makes it right."""
     files = shards(1, size=1000) | {f"{PREFIX}-long.csv": shards(1)[f"{PREFIX}-000000000000.csv"]}
     world.issue(files)
     world.put("manifests/granular/daily/start_date=2022-04-01.json", b"{}")
     world.put("granular/daily/start_date=2022-04-01/stale.csv", b"stale")
     world.put(f"granular/daily/start_date=2022-04-01/{PREFIX}-000000000000.csv", b"old")
+    app = start_app(STALL_SECONDS="60")
+    if is_warm:  # its connections are kept, and must be closed all the same
+        assert called(app, day(2))[0][0].status is Status.COPIED
     if fault["where"] == "object.get":  # somebody else's object is found under a name when it is about to be written
         world.whole.add(crc32c(b"a,b\n1,2\n"))
         world.stack.faults.add("object.insert", "overwrite", body=b"a,b\n1,2\n", times=None)
-    app = start_app(STALL_SECONDS="60")
     world.stack.faults.add(**fault)
     [result], seconds = called(app)
     assert seconds < IN_TIME_S
@@ -102,6 +111,7 @@ def test_the_answer_is_out_in_time_when(fault: dict[str, Any], world: World, sta
     assert result.error
     assert "The run's time is over" in result.error.detail
     assert any(party in result.error.detail for party in ("export service", "source", "Cloud Storage", "copied then"))
+    assert not [thread for thread in time_limit._left_behind if thread.is_alive()]  # noqa: SLF001
     world.stack.faults.clear()
     wait_for(lambda: world.call().status == 200)
     world.check_right()
@@ -228,7 +238,9 @@ def test_a_secret_manager_that_hangs_does_not_hold_the_answer(world: World, star
     hold = world.stack.faults.add("secret.access", "hold", times=None)
     [result], seconds = called(start_app())
     assert seconds < IN_TIME_S
-    assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
+    assert result.error
+    assert (result.status, result.error.type) == (Status.INCOMPLETE, "deadline")
+    assert "Secret Manager" in result.error.detail
     hold.release()
 
 
@@ -246,13 +258,14 @@ def test_a_hundred_calls_under_a_fault_leave_nothing_behind(world: World, start_
     app = start_app(DEADLINE_SECONDS="0.05", STALL_SECONDS="60")
     world.stack.faults.add("link.get", "drip", seconds=0.02, times=None)
     measured: list[tuple[int, int, int]] = []
+    at_rest = threading.active_count()  # the stand-ins of other tests among them, which keep their threads
     for number in range(ROUNDS):
         retries.GRACE_S = 0.02
         [result], _ = called(app)
         assert result.status is Status.INCOMPLETE
         if number in {ROUNDS // 10, ROUNDS - 1}:
             world.stack.faults.clear()
-            wait_for(lambda: threading.active_count() < 60, timeout_s=5)
+            wait_for(lambda: threading.active_count() < at_rest + 40, timeout_s=5)
             gc.collect()
             measured.append((threading.active_count(), open_files(), resident_bytes()))
             world.stack.faults.add("link.get", "drip", seconds=0.02, times=None)
@@ -288,3 +301,33 @@ def test_for_real_a_dripping_service_is_answered_within_the_deadline_and_fifty_s
     assert 45 < answer.seconds < 52
     assert "export service" in str(answer.json()["detail"])
     hurried.stop()
+
+
+# Calls that plan
+
+
+@pytest.mark.parametrize("purpose", [Purpose.DRY_RUN, Purpose.ENQUEUE])
+def test_a_call_that_plans_ends_in_time_too(world: World, start_app: StartApp, purpose: Purpose) -> None:
+    world.stack.faults.add("object.list", **DRIP)
+    began = time.monotonic()
+    results = start_app().export(ExportRequest((day(1), day(2)), skip_complete=True, purpose=purpose), Log())
+    assert time.monotonic() - began < IN_TIME_S
+    assert [(result.status, result.error and result.error.type) for result in results] == [
+        (Status.INCOMPLETE, "deadline"),
+        (Status.INCOMPLETE, "deadline"),
+    ]
+    assert world.stack.tasks.queue.tasks() == []
+
+
+def test_what_is_queued_before_cloud_tasks_hangs_is_named(world: World, start_app: StartApp) -> None:
+    held = world.stack.faults.add("task.create", Kind.HOLD, skip=3, times=None)
+    exports = tuple(day(number) for number in range(1, 31))
+    began = time.monotonic()
+    request = ExportRequest(exports, skip_complete=True, purpose=Purpose.ENQUEUE)
+    results = start_app().export(request, Log())
+    assert time.monotonic() - began < IN_TIME_S
+    queued = [str(result.export.period.start) for result in results if result.status is Status.QUEUED]
+    assert sorted(task.name[-10:] for task in world.stack.tasks.queue.tasks()) == queued
+    assert len(queued) == 3
+    assert {result.error.type for result in results if result.error} == {"deadline"}
+    held.release()

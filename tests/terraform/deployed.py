@@ -1,26 +1,28 @@
 """What the jobs of a plan do, week after week, as the metrics of the module count it.
 
 Cloud Scheduler calls each job at its times and again after a failure; the function answers as a scenario says. What an
-export job asks for is read by the function's own code. What a check asks for is answered by `due_and_missing`.
+export job asks for is read by the function's own code, which also answers what a check asks for.
 """
 
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from analytics_export import export_request
-from analytics_export.periods import Export, Frequency, Period
+from analytics_export import coverage, export_request
+from analytics_export.bucket.manifest import Summary
+from analytics_export.periods import Export, Period
 from tests.terraform.cron import fires
 from tests.terraform.promql import Series, parse
 from tests.terraform.terraform_cli import resources
 
 APPLIED = datetime(2026, 1, 21, 10, tzinfo=UTC)
 """As the runs of deployment.tftest.hcl have it. A Wednesday; the export was activated the day before."""
+ANALYTICS_ID = "my-analytics-id"
 METRIC = "logging_googleapis_com:user_analytics_export_"
 HOUR = timedelta(hours=1)
 
@@ -49,22 +51,16 @@ def key_of(export: Export) -> str:
 def due_and_missing(uri: str, now: datetime, complete: set[Export]) -> list[Period]:
     """Return the periods for which the function answers 503 to a check.
 
-    A stand-in of `GET /` with `require_complete`: the periods from the one that holds `from` on that are due by `now`.
+    Asked at the time `now` of its schedule, with nothing in the bucket but what is `complete`.
     """
-    query = dict(parse_qsl(urlsplit(uri).query, strict_parsing=True))
-    assert query.keys() == {"aggregation", "frequency", "from", "require_complete"}
-    assert query["require_complete"] == "true"
-    frequency, period = (
-        Frequency(query["frequency"]),
-        Period.holding(Frequency(query["frequency"]), date.fromisoformat(query["from"])),
-    )
-    there = {export.period for export in complete if key_of(export) == f"{query['aggregation']}/{frequency}"}
-    missing = []
-    while period.available_at <= now:
-        if period not in there:
-            missing.append(period)
-        period = Period.holding(frequency, period.end + timedelta(days=1))
-    return missing
+    query = parse_qs(urlsplit(uri).query, strict_parsing=True)
+    request = coverage.parse(query, schedule_time=now.isoformat(), clock=lambda: now)
+    summaries: dict[coverage.Kind, dict[Export, Summary]] = {}
+    for export in complete:
+        summary = Summary(export, ANALYTICS_ID, completed_at=now, objects=1, size_bytes=1, columns=None)
+        summaries.setdefault((export.aggregation, export.period.frequency), {})[export] = summary
+    (answer,) = coverage.coverage(request, summaries, analytics_id=ANALYTICS_ID).exports
+    return answer.missing if request.require_complete else []
 
 
 class Deployment:
@@ -120,7 +116,7 @@ class Deployment:
     def _count_attempt(self, name: str, now: datetime, *, is_well: bool) -> None:
         if name.endswith("-check"):
             self._count("passed_checks" if is_well else "failed_checks", now, "cloud_scheduler_job", job_id=name)
-        elif not is_well and not name.endswith("-catch-up"):
+        elif not is_well and not name.endswith(("-catch-up", "-refresh")):
             self._count("failed_attempts", now, "cloud_scheduler_job", job_id=name)
 
     def _count(self, metric: str, now: datetime, resource: str, **labels: str) -> None:

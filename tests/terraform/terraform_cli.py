@@ -74,29 +74,29 @@ def terraform(*arguments: str, folder: Path = MODULE) -> str:
 
 
 @cache
-def _test_runs() -> tuple[dict[str, dict[str, Any]], str]:
-    """The plan of each run of terraform/tests/deployment.tftest.hcl, and all that was printed.
+def _test_runs(file: str) -> tuple[dict[str, dict[str, Any]], str]:
+    """The plan of each run of a file in terraform/tests, and all that was printed.
 
     A run whose own assertions fail has a plan too: that they hold is for `terraform test` to say, once.
     """
     _environment()
-    arguments = ("test", "-json", "-verbose", "-filter=tests/deployment.tftest.hcl")
+    arguments = ("test", "-json", "-verbose", f"-filter=tests/{file}.tftest.hcl")
     printed = _run(MODULE, _data_directory(MODULE), *arguments).stdout
     lines = [json.loads(line) for line in printed.splitlines()]
     return {line["@testrun"]: line["test_plan"] for line in lines if line["type"] == "test_plan"}, printed
 
 
-def _plan(run: str) -> dict[str, Any]:
-    plans, printed = _test_runs()
+def _plan(run: str, file: str) -> dict[str, Any]:
+    plans, printed = _test_runs(file)
     assert run in plans, printed
     return plans[run]
 
 
-def resources(run: str, kind: str) -> dict[str, dict[str, Any]]:
-    """The resources of that type which a run would create: their values, by NAME or NAME/INDEX."""
+def changes(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[str, Any]]:
+    """What a run would do with the resources of that type, by NAME or NAME/INDEX: `actions`, `after` and so on."""
     return {
-        f"{change['name']}/{change['index']}" if "index" in change else change["name"]: change["change"]["after"]
-        for change in _plan(run)["resource_changes"]
+        f"{change['name']}/{change['index']}" if "index" in change else change["name"]: change["change"]
+        for change in _plan(run, file)["resource_changes"]
         if change["type"] == kind
     }
 
@@ -105,11 +105,27 @@ def planned(run: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every resource that a run would create: its type and values, by address."""
     return {
         change["address"]: (change["type"], change["change"]["after"])
-        for change in _plan(run)["resource_changes"]
+        for change in _plan(run, "deployment")["resource_changes"]
         if change["mode"] == "managed"
     }
 
 
-def outputs(run: str) -> dict[str, Any]:
-    """The outputs of a run."""
-    return {name: change["after"] for name, change in _plan(run)["output_changes"].items()}
+def resources(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[str, Any]]:
+    """The resources of that type which a run would create: their values, by NAME or NAME/INDEX."""
+    return {name: change["after"] for name, change in changes(run, kind, file=file).items()}
+
+
+def outputs(run: str, *, file: str = "deployment") -> dict[str, Any]:
+    """The outputs of a run; None for what is known after the apply only."""
+    return {name: change.get("after") for name, change in _plan(run, file)["output_changes"].items()}
+
+
+def applied(kind: str, *arguments: str) -> dict[str, dict[str, Any]]:
+    """The resources of that type after a mocked apply (terraform/tests/key.tftest.hcl) with more variables."""
+    printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl", *arguments)
+    (state,) = [line["test_state"] for line in map(json.loads, printed.splitlines()) if line["type"] == "test_state"]
+    return {
+        f"{resource['name']}/{resource['index']}" if "index" in resource else resource["name"]: resource["values"]
+        for resource in state["root_module"]["resources"]
+        if resource["type"] == kind
+    }

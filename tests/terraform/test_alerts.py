@@ -30,7 +30,7 @@ def pausing(*jobs: str, since: datetime = APPLIED, until: datetime = UNTIL) -> S
 
 def jobs_of(key: str) -> list[str]:
     job = f"analytics-export-{key.replace('/', '-')}"
-    return [job, f"{job}-catch-up"]
+    return [job, f"{job}-catch-up", f"{job}-refresh"]
 
 
 def first_due(key: str, since: datetime) -> datetime:

@@ -14,6 +14,7 @@ import pytest
 import requests
 from google.cloud.storage import Client
 
+import main
 from analytics_export import export_request
 from analytics_export.bucket.bucket import Bucket
 from analytics_export.bucket.layout import Layout
@@ -70,11 +71,19 @@ class TestTheFunction:
         assert settings.api_key_secret_version == "projects/my-project/secrets/analytics-export-api-key/versions/latest"
         assert settings.deadline_s == 1740
 
+    def test_fills_the_queue_that_is_made(self) -> None:
+        (queue,) = resources("one_instance", "google_cloud_tasks_queue").values()
+        settings = Settings.from_env(environment("one_instance"))
+        assert (
+            settings.tasks_queue == f"projects/{queue['project']}/locations/{queue['location']}/queues/{queue['name']}"
+        )
+        assert Settings.from_env(environment("no_queue")).tasks_queue is None
+
     def test_has_every_setting_that_people_may_change(self) -> None:
         """Each name in the README's contract is either the module's own or allowed in function.settings."""
         known = set(re.findall(r'read\(\s*"([A-Z_]+)"', (ROOT / "analytics_export/config.py").read_text()))
         allowed = set(re.findall(r'"([A-Z][A-Z_]+)"', _validation("function", "function.settings")))
-        ours = set(environment("defaults")) - {"LOG_EXECUTION_ID", "TASKS_QUEUE"}  # the platform's; not read yet
+        ours = set(environment("defaults")) - {"LOG_EXECUTION_ID"}  # the platform's
         assert allowed | ours == {name for name in known if not name.endswith("_EMULATOR_HOST")}
 
 
@@ -126,17 +135,19 @@ class TestJobs:
         assert set(jobs("defaults")) == {
             "analytics-export-interaction-daily",
             "analytics-export-interaction-daily-catch-up",
+            "analytics-export-interaction-daily-refresh",
             "analytics-export-granular-daily",
             "analytics-export-granular-daily-catch-up",
+            "analytics-export-granular-daily-refresh",
         }
 
     @pytest.mark.parametrize("run", RUNS)
     def test_ask_for_what_their_names_say(self, run: str) -> None:
         for name, job in jobs(run).items():
             wanted = asked(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
-            kind = name.removeprefix("analytics-export-").removesuffix("-catch-up")
+            kind = name.removeprefix("analytics-export-").removesuffix("-catch-up").removesuffix("-refresh")
             assert {f"{each.aggregation}-{each.period.frequency}" for each in wanted.exports} == {kind}
-            assert wanted.skip_complete == name.endswith("-catch-up"), "a scheduled run compares, a catch-up skips"
+            assert wanted.skip_complete == name.endswith("-catch-up"), "only a catch-up skips what is complete"
 
     def test_a_catch_up_looks_back_as_far_as_it_is_told(self) -> None:
         now = datetime(2024, 5, 15, 12, tzinfo=UTC)
@@ -147,6 +158,24 @@ class TestJobs:
         assert lengths["analytics-export-interaction-monthly-catch-up"] == 2
         assert "analytics-export-granular-monthly-catch-up" not in lengths
 
+    def test_a_refresh_compares_as_many_periods_as_it_is_told_once_a_week(self) -> None:
+        """What Usercentrics issues anew arrives by itself; a catch-up would skip it."""
+        now = datetime(2024, 5, 15, 16, tzinfo=UTC)
+        refreshes = {name: job for name, job in jobs("everything").items() if name.endswith("-refresh")}
+        lengths = {name: len(asked(job, now).exports) for name, job in refreshes.items()}
+        assert lengths == {
+            "analytics-export-interaction-daily-refresh": 35,
+            "analytics-export-interaction-weekly-refresh": 5,
+            "analytics-export-interaction-monthly-refresh": 2,
+            "analytics-export-granular-daily-refresh": 90,
+            "analytics-export-granular-monthly-refresh": 2,
+        }
+        for name, job in refreshes.items():
+            assert json.loads(base64.b64decode(job["http_target"][0]["body"]))["refresh"] is True
+            starts = list(fires(job["schedule"], year=YEAR))
+            days = 1 if name == "analytics-export-granular-daily-refresh" else 7
+            assert {later - earlier for earlier, later in pairwise(starts)} == {timedelta(days=days)}
+
     @pytest.mark.parametrize("run", RUNS)
     def test_never_ask_for_a_period_before_it_is_available(self, run: str) -> None:
         for job in jobs(run).values():
@@ -156,7 +185,7 @@ class TestJobs:
     @pytest.mark.parametrize("run", RUNS)
     def test_ask_for_every_period_on_the_day_it_appears_or_the_next(self, run: str) -> None:
         for name, job in jobs(run).items():
-            if name.endswith("-catch-up"):
+            if name.endswith(("-catch-up", "-refresh")):
                 continue
             answered = [(asked(job, now).exports[0].period, now) for now in fires(job["schedule"], year=YEAR)]
             for (earlier, _), (later, now) in pairwise(answered):
@@ -166,7 +195,7 @@ class TestJobs:
     @pytest.mark.parametrize("run", RUNS)
     def test_do_not_all_start_at_once(self, run: str) -> None:
         """Two jobs in the same minute would need two instances."""
-        starts = [(job["schedule"].split()[0], name.endswith("-catch-up")) for name, job in jobs(run).items()]
+        starts = [tuple(job["schedule"].split()[:2]) for job in jobs(run).values()]
         assert len(set(starts)) == len(starts)
 
     def test_retry_over_hours(self) -> None:
@@ -244,7 +273,7 @@ class TestTables:
         views = [
             table["view"][0] for table in resources("everything", "google_bigquery_table").values() if table["view"]
         ]
-        assert [view["use_legacy_sql"] for view in views] == [False] * 8
+        assert {view["use_legacy_sql"] for view in views} == {False}
         assert not [view for view in views if "${" in view["query"]]
 
 
@@ -290,7 +319,7 @@ class TestWatching:
     def test_failed_attempts_are_those_of_the_scheduled_exports(self) -> None:
         log_filter = resources("defaults", "google_logging_metric")["failed_attempts"]["filter"]
         named = set(re.findall(r'"(analytics-export-[a-z-]+)"', log_filter))
-        assert named == {name for name in jobs("defaults") if not name.endswith("-catch-up")}
+        assert named == {name for name in jobs("defaults") if not name.endswith(("-catch-up", "-refresh"))}
 
     @pytest.mark.parametrize("run", RUNS)
     def test_the_dashboard_is_a_grid_without_overlaps(self, run: str) -> None:
@@ -369,13 +398,14 @@ class TestTheQueue:
 
 class TestOutputs:
     def test_a_backfill_asks_for_what_the_function_accepts(self) -> None:
-        command = outputs("no_queue")["backfill_command"]
+        command = outputs("defaults")["backfill_command"]
         body = re.search(r"-d '(.*)'", command)
         assert body
         filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
         now = datetime(2024, 5, 15, tzinfo=UTC)
         wanted = export_request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
         assert len(wanted.exports) == 30
+        assert wanted.purpose is export_request.Purpose.ENQUEUE
 
     def test_a_backfill_goes_through_the_queue_where_there_is_one(self) -> None:
         with_queue, without = (
@@ -391,6 +421,13 @@ class TestOutputs:
             assert "analytics-export-2" in words
             assert words[words.index("--location") + 1] == "europe-west1"
             assert words[words.index("--project") + 1] == "my-project"
+
+    def test_the_check_asks_a_path_that_the_function_answers_with_a_token(self) -> None:
+        asked = shlex.split(outputs("defaults")["check_command"])
+        uri = resources("defaults", "google_cloudfunctions2_function")["export"]["service_config"][0]["uri"]
+        assert asked[2].startswith(uri)
+        assert "GET" in main.ROUTES[asked[2].removeprefix(uri)]
+        assert asked[3:] == ["-H", "Authorization: Bearer $(gcloud auth print-identity-token)"]
 
     def test_runs_now_name_jobs_that_exist(self) -> None:
         commands = outputs("everything")["run_now_commands"]

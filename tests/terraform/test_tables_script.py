@@ -1,13 +1,18 @@
 """From manifests to the Terraform variable `tables`."""
 
+import itertools
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.terraform.landed import landed
-from tests.terraform.terraform_cli import MODULE, terraform
+import pytest
+
+from analytics_export.bucket.header_rules import why_unusable
+from tests.terraform.landed import GRANULAR, INTERACTION, landed
+from tests.terraform.terraform_cli import MODULE, applied
 
 
 def run(path: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -23,9 +28,10 @@ def tables(path: Path, text: str) -> dict[str, Any]:
     return variable
 
 
-def manifest(*columns: str, start_date: str = "2022-04-01", aggregation: str = "granular") -> str:
-    fields = {"aggregation": aggregation, "frequency": "daily", "start_date": start_date}
-    return json.dumps({**fields, "columns": columns, "objects": [{}]})
+def manifest(*columns: str, start_date: str = "2022-04-01", aggregation: str = "granular", **fields: object) -> str:
+    """A manifest as version 1.0.0 wrote it, and what `fields` add."""
+    known = {"aggregation": aggregation, "frequency": "daily", "start_date": start_date}
+    return json.dumps({**known, "columns": columns, "objects": [{}], **fields})
 
 
 def names(entry: dict[str, Any]) -> list[str]:
@@ -34,39 +40,47 @@ def names(entry: dict[str, Any]) -> list[str]:
 
 def test_manifests_that_the_function_wrote_become_one_entry_an_export(tmp_path: Path) -> None:
     with landed(tmp_path) as bucket:
-        text = "".join(path.read_text() for path in bucket.glob("manifests/**/*.json"))
+        text = "".join(path.read_text() for path in bucket.glob("some/manifests/**/*.json"))
     made = tables(tmp_path / "tables.json", text)
     assert set(made) == {"granular/daily", "granular/weekly", "interaction/daily", "interaction/monthly"}
-    assert names(made["granular/daily"]) == ["settingsId", "consent", "action", "note"]
+    assert names(made["granular/daily"]) == GRANULAR.split(",")
+    assert names(made["interaction/monthly"]) == INTERACTION.split(",")
     assert made["granular/daily"]["column_match"] == "NAME"
     assert {column["type"] for entry in made.values() for column in entry["columns"]} == {"STRING"}
 
 
 def test_what_it_writes_is_what_terraform_takes(tmp_path: Path) -> None:
     path = tmp_path / "tables.auto.tfvars.json"
-    tables(path, manifest("settingsId", "action", "consent") + manifest("an event", aggregation="interaction"))
-    printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl", f"-var-file={path}")
-    (state,) = [line["test_state"] for line in map(json.loads, printed.splitlines()) if line["type"] == "test_state"]
-    made = {
-        resource["values"]["table_id"]
-        for resource in state["root_module"]["resources"]
-        if resource["type"] == "google_bigquery_table"
-    }
+    tables(
+        path,
+        manifest(*GRANULAR.split(","))
+        + manifest(
+            "an event", aggregation="interaction", field_delimiter="\t", encoding="ISO-8859-1", compression="GZIP"
+        ),
+    )
+    made = {table["table_id"] for table in applied("google_bigquery_table", f"-var-file={path}").values()}
     assert made == {
         "exports",
         "missing_periods",
         "granular_daily_files",
         "granular_daily",
         "granular_daily_decoded",
+        "granular_daily_rates",
         "interaction_daily_files",
         "interaction_daily",
     }
 
 
-def test_the_latest_period_gives_the_columns_in_whatever_order_the_manifests_come(tmp_path: Path) -> None:
-    new, old = manifest("a", "b", start_date="2022-04-02"), manifest("a", start_date="2022-04-01")
-    assert names(tables(tmp_path / "1.json", new + old)["granular/daily"]) == ["a", "b"]
-    assert names(tables(tmp_path / "2.json", old + "\n" + new)["granular/daily"]) == ["a", "b"]
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_columns_of_every_period_are_kept_the_newest_period_s_first(tmp_path: Path, order: tuple[int, ...]) -> None:
+    """In whatever order the manifests come. A column that was dropped keeps its history."""
+    found = [
+        manifest("a", "old", start_date="2022-04-01"),
+        manifest("a", "b", "A_2", start_date="2022-04-02"),
+        manifest("c", "B", "a", start_date="2022-04-03"),
+    ]
+    made = tables(tmp_path / "tables.json", "\n".join(found[n] for n in order))["granular/daily"]
+    assert (names(made), made["column_match"]) == (["c", "B", "a", "A_2", "old"], "NAME")
 
 
 def test_what_somebody_has_changed_in_the_file_stays(tmp_path: Path) -> None:
@@ -79,16 +93,194 @@ def test_what_somebody_has_changed_in_the_file_stays(tmp_path: Path) -> None:
     assert made["granular/monthly"] == {}
 
 
-def test_an_export_without_rows_or_header_gives_no_table(tmp_path: Path) -> None:
+def test_known_columns_are_described_and_others_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "tables.json"
+    path.write_text(json.dumps({"tables": {"granular/daily": {"columns": [{"name": "DAY", "description": "mine"}]}}}))
+    text = manifest("day", "consent", "number", "x") + manifest("number", "consent", aggregation="interaction")
+    made = tables(path, text)
+    described = {
+        (key, column["name"]): column["description"]
+        for key, entry in made.items()
+        for column in entry["columns"]
+        if "description" in column
+    }
+    assert set(described) == {("granular/daily", "day"), ("granular/daily", "consent"), ("interaction/daily", "number")}
+    assert described["granular/daily", "day"] == "mine"
+    assert "sum it up" in described["interaction/daily", "number"]
+
+
+def test_every_known_column_has_a_description_that_bigquery_takes() -> None:
+    for aggregation, header in (("granular", GRANULAR.removesuffix(",note")), ("interaction", INTERACTION)):
+        descriptions = runpy.run_path(str(MODULE / "tables.py"))["DESCRIPTIONS"][aggregation]
+        assert list(descriptions) == header.split(",")
+        assert all(0 < len(text) <= 1024 for text in descriptions.values())
+
+
+def test_an_export_without_rows_gives_no_table(tmp_path: Path) -> None:
     text = manifest() + manifest("event", aggregation="interaction")
     assert set(tables(tmp_path / "tables.json", text)) == {"interaction/daily"}
 
 
-def test_names_that_bigquery_refuses_are_mended_and_matched_by_position(tmp_path: Path) -> None:
-    text = manifest("setting id", "2nd", "Action", "action", "start_date", "größe")
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param([], id="the function found none"),
+        pytest.param(["a", "x" * 301], id="a name longer than BigQuery's"),
+        pytest.param(["a", "2022-04-01,1\n2022-04-02,1"], id="rows in a name"),
+        pytest.param([f"c{n}" for n in range(10_001)], id="more names than BigQuery has columns"),
+        pytest.param(["2022-04-01", "de"], id="a day"),
+        pytest.param(["a", ""], id="an empty name"),
+    ],
+)
+def test_a_first_line_that_is_no_header_is_said_and_gives_no_names(tmp_path: Path, columns: list[str]) -> None:
+    """Manifests of version 1.0.0 hold whatever the first line was: nothing of it is told or written."""
+    path = tmp_path / "tables.json"
+    text = manifest(*columns, bytes=7) + manifest("a", aggregation="interaction")
+    done = run(path, text)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "granular/daily 2022-04-01: the first line of its files is no usable header, so its columns are not known\n"
+    )
+    assert set(json.loads(path.read_text())["tables"]) == {"interaction/daily"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            " ",
+            "a",
+            "größe",
+            "setting id",
+            "7",
+            "-7.5",
+            "1e9",
+            "0x1f",
+            "2022-04-01",
+            "2022-04-01T08:00",
+            "true",
+            "NULL",
+        ),
+        *("n/a", "http://a", "a@b", "a\nb", "\ufffd", "x" * 300, "x" * 301, "2nd", "0123456789abcdef", "feed", "a_1"),
+        *("123e4567-e89b-12d3-a456-426614174000", "()", "sha256"),
+    ],
+)
+def test_it_takes_for_a_header_what_the_function_takes_for_one(name: str) -> None:
+    """But for doubled names, which it renames: manifests of version 1.0.0 may hold them."""
+    is_header = runpy.run_path(str(MODULE / "tables.py"))["is_header"]
+    assert is_header([name]) == (why_unusable([name]) is None)
+
+
+def test_without_any_usable_header_nothing_is_written(tmp_path: Path) -> None:
+    done = run(tmp_path / "tables.json", manifest(bytes=7))
+    assert done.returncode == 1
+    assert "no usable header" in done.stderr.splitlines()[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "given"),
+    [
+        pytest.param(["setting id", "2nd", "größe"], ["setting_id", "column_2nd", "gr__e"], id="not legal"),
+        pytest.param(["Action", "action"], ["Action", "action_2"], id="doubled in another case"),
+        pytest.param(["a", "a", "a_2"], ["a", "a_2", "a_2_3"], id="doubled"),
+        pytest.param(["a", "start_date"], ["a", "start_date_2"], id="the partition's"),
+        pytest.param(["_TABLE_a", "_file_name"], ["column__TABLE_a", "column__file_name"], id="reserved"),
+        pytest.param(["_partitiontime", "__ROOT__"], ["column__partitiontime", "column___ROOT__"], id="reserved too"),
+        pytest.param(["_CHANGE_TYPE", "_Colidentifier_1"], ["column__CHANGE_TYPE", "column__Colidentifier_1"], id="also"),
+        pytest.param(["_ROW_TIMESTAMP"], ["column__ROW_TIMESTAMP"], id="and that"),
+    ],
+)  # fmt: skip
+def test_names_that_bigquery_refuses_are_changed_and_matched_by_position(
+    tmp_path: Path, header: list[str], given: list[str]
+) -> None:
+    made = tables(tmp_path / "tables.json", manifest(*header))["granular/daily"]
+    assert (names(made), made["column_match"]) == (given, "POSITION")
+
+
+def test_after_a_byte_order_mark_columns_are_matched_by_position(tmp_path: Path) -> None:
+    """The mark stays in the file and would be part of the first name."""
+    text = manifest("a", "b", byte_order_mark=True) + manifest("a", "b", start_date="2022-04-02")
     made = tables(tmp_path / "tables.json", text)["granular/daily"]
-    assert made["column_match"] == "POSITION"
-    assert names(made) == ["setting_id", "column_2nd", "Action", "action_4", "start_date_5", "gr__e"]
+    assert (names(made), made["column_match"]) == (["a", "b"], "POSITION")
+
+
+def test_a_column_that_moved_is_said_where_columns_are_matched_by_position(tmp_path: Path) -> None:
+    """One that was added or dropped at the end is no harm."""
+    moved = [manifest("c d", "a", start_date=f"2022-04-{day:02}") for day in range(1, 6)]
+    added = [manifest("a", start_date="2022-04-06"), manifest("a", "c d", "e", start_date="2022-04-07")]
+    done = run(tmp_path / "tables.json", "".join([*moved, *added, manifest("a", "c d", start_date="2022-04-08")]))
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("granular/daily 2022-04-01, 2022-04-02, 2022-04-03 and 2 more: columns in another order")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("field_delimiter", ";"), ("field_delimiter", "\t"), ("encoding", "ISO-8859-1"), ("compression", "GZIP")],
+)
+def test_how_the_files_are_written_is_taken_over(tmp_path: Path, field: str, value: str) -> None:
+    """The newest manifest that says so decides, also against what the file said; the others are named."""
+    path = tmp_path / "tables.json"
+    path.write_text(json.dumps({"tables": {"granular/daily": {field: "other", "require_partition_filter": True}}}))
+    old = manifest("a", "b", start_date="2022-04-01")
+    new = manifest("a", "b", start_date="2022-04-02", **{field: value})
+    done = run(path, old + new)
+    assert done.returncode == 0
+    entry = json.loads(path.read_text())["tables"]["granular/daily"]
+    assert (entry[field], entry["require_partition_filter"]) == (value, True)
+    assert done.stderr.startswith(f"granular/daily 2022-04-01: another {field} than the newest period's ({value!r})")
+
+
+def test_what_no_manifest_says_is_left_to_the_defaults(tmp_path: Path) -> None:
+    made = tables(tmp_path / "tables.json", manifest("a"))["granular/daily"]
+    assert set(made) == {"column_match", "columns"}
+
+
+def test_columns_behind_another_delimiter_are_not_columns(tmp_path: Path) -> None:
+    old = manifest("a;b", start_date="2022-04-01")
+    made = tables(tmp_path / "tables.json", old + manifest("a", "b", start_date="2022-04-02", field_delimiter=";"))
+    assert (names(made["granular/daily"]), made["granular/daily"]["column_match"]) == (["a", "b"], "NAME")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
+def test_an_encoding_that_terraform_cannot_set_is_said_and_nothing_is_written(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "tables.json"
+    text = manifest("a", aggregation="interaction") + manifest("a", encoding=encoding)
+    done = run(path, text)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"granular/daily 2022-04-01: its files are in {encoding}")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("before", ["", "{", "[]", "null", "{}", '{"tables": []}', '{"tables": {"granular/daily": 1}}', '{"tables": {"granular/daily": {"columns": ["a"]}}}'])  # fmt: skip
+def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "tables.json"
+    path.write_text(before)
+    done = run(path, manifest("a"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{path} is not what this script writes: expected JSON with `tables` in it. "
+        f"Remove the file, or put it right; {path} is not written\n"
+    )
+    assert path.read_text() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_variables_in_the_file_stay(tmp_path: Path) -> None:
+    path = tmp_path / "tables.json"
+    path.write_text(json.dumps({"labels": {"team": "data"}, "tables": {}}))
+    tables(path, manifest("a"))
+    assert json.loads(path.read_text())["labels"] == {"team": "data"}
+
+
+def test_a_manifest_that_breaks_off_is_said_and_other_json_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "tables.json"
+    done = run(path, manifest("a")[:-1])
+    assert (done.returncode, done.stderr) == (1, f"a manifest on standard input breaks off; {path} is not written\n")
+    assert set(tables(path, '{"a": 1}' + manifest("a"))) == {"granular/daily"}
 
 
 def test_without_a_manifest_it_says_what_to_do_and_writes_nothing(tmp_path: Path) -> None:

@@ -15,16 +15,19 @@ MODULES = {
 PURE = [
     "errors", "periods", "export_request", "report", "config", "bucket.header_rules", "bucket.csv_header",
     "bucket.layout", "bucket.manifest", "plan", "source.stored_headers", "source.links",
+    "fields", "coverage", "check", "calendar_grid", "answers", "openapi",
 ]  # fmt: skip
 DOES_IO = {
     "asyncio", "flask", "functions_framework", "glob", "google", "grpc", "http", "os", "pathlib", "requests", "select",
     "selectors", "shutil", "socket", "ssl", "subprocess", "tempfile", "urllib3",
 }  # fmt: skip
 ORDER = [
-    "errors", "periods", "logs", "config", "export_request", "report", "answers", "retries", "time_limit", "http", "tasks",
-    "source.api_key", "source.links", "source.export_service", "source.stored_headers", "source.download",
-    "bucket.header_rules", "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload", "bucket.bucket", "bucket.guard",
-    "transfer", "transfer_pool", "services", "plan", "period_sync", "run", "app",
+    "errors", "periods", "logs", "config", "fields", "export_request", "report", "answers", "retries", "time_limit", "http",
+    "credentials", "tasks", "source.api_key", "source.links", "source.export_service", "source.stored_headers",
+    "source.download", "bucket.header_rules", "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload",
+    "bucket.bucket", "bucket.guard", "transfer", "transfer_pool", "services", "plan", "survey", "planning", "fan_out",
+    "period_sync", "run", "coverage", "inventory", "app", "check", "trial", "page", "calendar_grid", "coverage_page",
+    "check_page", "openapi",
 ]  # fmt: skip
 """From the ground up: a module imports only what stands before it."""
 

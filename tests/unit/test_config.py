@@ -50,6 +50,17 @@ WRONG = {
     "DEADLINE_SECONDS": ["0", "3601", "-1", "soon", "inf", "nan", "1e3", "0.0"],
     "STALL_SECONDS": ["0", "3601", "-1", "soon", "inf", "nan"],
     "SECRET_MANAGER_EMULATOR_HOST": ["http://127.0.0.1:1", "127.0.0.1:1/x", "a b:1"],
+    "TASKS_QUEUE": [
+        "analytics-export",
+        "projects/p/queues/q",
+        "projects/p/locations/europe-west3/queues/",
+        "projects/p/locations/europe-west3/queues/q/tasks/t",
+        "projects/p/locations/Europe/queues/q",
+        "projects/p/locations/europe-west3/queues/a_b",
+        "projects//locations/europe-west3/queues/q",
+        "projects/p/locations/europe-west3/queues/" + "q" * 101,
+    ],
+    "CLOUD_TASKS_EMULATOR_HOST": ["http://127.0.0.1:1", "127.0.0.1:1/x", "a b:1"],
     "STORAGE_EMULATOR_HOST": ["127.0.0.1:1", "http://127.0.0.1:1/x", "ftp://127.0.0.1:1"],
 }
 
@@ -67,6 +78,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         deadline_s=1740,
         stall_s=60,
         secret_manager_emulator=None,
+        tasks_queue=None,
+        cloud_tasks_emulator=None,
     )
 
 
@@ -103,6 +116,8 @@ def test_v1_lives_under_api_unless_an_address_is_given() -> None:
         ("DEADLINE_SECONDS", "0.5", "deadline_s", 0.5),
         ("STALL_SECONDS", "30", "stall_s", 30.0),
         ("SECRET_MANAGER_EMULATOR_HOST", "127.0.0.1:9090", "secret_manager_emulator", "127.0.0.1:9090"),
+        ("TASKS_QUEUE", "projects/example.org:p/locations/europe-west3/queues/A-1", "tasks_queue", None),
+        ("CLOUD_TASKS_EMULATOR_HOST", "[::1]:9090", "cloud_tasks_emulator", None),
         ("PARALLEL_TRANSFERS", "", "parallel_transfers", 8),
         ("PARALLEL_TRANSFERS", " 4\n", "parallel_transfers", 4),
     ],

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
-from analytics_export.export_request import FIELDS, MAX_BODY_BYTES, ExportRequest, parse
+from analytics_export.export_request import FIELDS, MAX_BODY_BYTES, ExportRequest, Purpose, parse
 
 NOW = datetime(2022, 4, 20, 9, 0, tzinfo=UTC)  # a Wednesday
 DAILY = {"aggregation": "granular", "frequency": "daily"}
@@ -113,7 +113,18 @@ def test_these_periods_are_meant(fields: dict[str, object], expected: list[str],
         pytest.param({"refresh": "true"}, "refresh", "true or false", id="refresh a string"),
         pytest.param({"refresh": 1}, "refresh", "true or false", id="refresh a number"),
         pytest.param({"refresh": None}, "refresh", "true or false", id="refresh null"),
-        pytest.param({"day": "2022-04-01"}, "day", "aggregation, frequency, date, from, to, last, refresh", id="day"),
+        pytest.param({"dry_run": "true"}, "dry_run", "true or false", id="dry_run a string"),
+        pytest.param({"dry_run": 0}, "dry_run", "true or false", id="dry_run a number"),
+        pytest.param({"enqueue": "yes"}, "enqueue", "true or false", id="enqueue a string"),
+        pytest.param({"enqueue": None}, "enqueue", "true or false", id="enqueue null"),
+        pytest.param({"last": 0, "enqueue": True}, "last", "from 1 to 5000", id="last 0 with enqueue"),
+        pytest.param({"last": 5001, "dry_run": True}, "last", "from 1 to 5000", id="last 5001 with dry_run"),
+        pytest.param(
+            {"day": "2022-04-01"},
+            "day",
+            "aggregation, frequency, date, from, to, last, refresh, dry_run, enqueue",
+            id="day",
+        ),
         pytest.param({"Date": "2022-04-01"}, "Date", "date, from, to", id="field in capitals"),
     ],
 )
@@ -186,6 +197,8 @@ def test_the_query_takes_the_same_fields(query: dict[str, list[str]], expected: 
         pytest.param({}, {"last": [""]}, "last", id="last empty"),
         pytest.param({}, {"refresh": ["yes"]}, "refresh", id="refresh=yes"),
         pytest.param({}, {"refresh": ["True"]}, "refresh", id="refresh=True"),
+        pytest.param({}, {"dry_run": ["1"]}, "dry_run", id="dry_run=1"),
+        pytest.param({"enqueue": True}, {"enqueue": ["true"]}, "enqueue", id="enqueue in the body and in the query"),
         pytest.param({}, {"apiKey": ["x"]}, "apiKey", id="an unknown field"),
         pytest.param({}, {"date": [""]}, "date", id="an empty date"),
     ],
@@ -260,24 +273,47 @@ def test_a_date_in_an_unfinished_period_is_refused(frequency: str, day: str, now
         assert (refused.value.status, refused.value.type) == (400, "period-not-finished")
 
 
-@pytest.mark.parametrize(("days", "is_taken"), [(400, True), (401, False)])
-def test_a_span_holds_at_most_400_periods(days: int, is_taken: bool) -> None:  # noqa: FBT001 - a table
+@pytest.mark.parametrize(
+    ("fields", "purpose", "skips"),
+    [
+        pytest.param({}, Purpose.EXPORT, False, id="neither"),
+        pytest.param({"dry_run": False, "enqueue": False}, Purpose.EXPORT, False, id="both false"),
+        pytest.param({"dry_run": True}, Purpose.DRY_RUN, False, id="dry_run: a run would compare"),
+        pytest.param({"enqueue": True}, Purpose.ENQUEUE, True, id="enqueue: no task for what is complete"),
+        pytest.param({"enqueue": True, "refresh": True}, Purpose.ENQUEUE, False, id="enqueue with refresh"),
+        pytest.param({"enqueue": True, "dry_run": True}, Purpose.DRY_RUN, True, id="both: what would be queued"),
+        pytest.param({"last": 2, "dry_run": True}, Purpose.DRY_RUN, True, id="a span, dry_run"),
+        pytest.param({"last": 2, "dry_run": True, "refresh": True}, Purpose.DRY_RUN, False, id="likewise, refresh"),
+        pytest.param({"last": 2, "enqueue": True}, Purpose.ENQUEUE, True, id="a span, enqueue"),
+    ],
+)
+def test_the_plan_is_worked_off_said_or_queued(fields: dict[str, object], purpose: Purpose, skips: bool) -> None:  # noqa: FBT001 - a table
+    request = asked(DAILY | fields)
+    assert (request.purpose, request.skip_complete) == (purpose, skips)
+    query = {name: [str(value).lower()] for name, value in fields.items()}
+    assert asked(DAILY, query=query) == request
+
+
+LIMITS = [({}, 400), ({"dry_run": True}, 5000), ({"enqueue": True}, 5000), ({"dry_run": True, "enqueue": True}, 5000)]
+
+
+@pytest.mark.parametrize(("more", "limit"), LIMITS)
+def test_a_span_holds_at_most_400_periods_and_5000_where_none_is_worked_on(more: dict[str, Any], limit: int) -> None:
     last = NOW.date() - timedelta(days=1)
-    fields = DAILY | {"from": str(last - timedelta(days=days - 1)), "to": str(last)}
-    if is_taken:
-        assert len(asked(fields).exports) == 400
-    else:
-        with pytest.raises(InvalidRequest, match="more than 400"):
-            asked(fields)
+    fields = DAILY | more | {"to": str(last)}
+    assert len(asked(fields | {"from": str(last - timedelta(days=limit - 1))}).exports) == limit
+    assert len(asked(DAILY | more | {"last": limit}).exports) == limit
+    with pytest.raises(InvalidRequest, match=f"more than {limit} daily periods; ask for it in parts") as refused:
+        asked(fields | {"from": str(last - timedelta(days=limit))})
+    assert ("with `enqueue` (at most 5000)" in refused.value.detail) == (limit == 400)
+    with pytest.raises(InvalidRequest, match=f"from 1 to {limit}"):
+        asked(DAILY | more | {"last": limit + 1})
 
 
-def test_a_span_over_the_whole_calendar_is_refused_at_once() -> None:
-    with pytest.raises(InvalidRequest, match="more than 400"):
-        asked(DAILY | {"from": "0001-01-01", "to": "9999-12-31"})
-
-
-def test_last_400_is_taken() -> None:
-    assert len(asked(DAILY | {"last": 400}).exports) == 400
+@pytest.mark.parametrize(("more", "limit"), LIMITS)
+def test_a_span_over_the_whole_calendar_is_refused_at_once(more: dict[str, Any], limit: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"more than {limit}"):
+        asked(DAILY | more | {"from": "0001-01-01", "to": "9999-12-31"})
 
 
 anything = st.recursive(
@@ -303,6 +339,7 @@ headers = st.none() | st.datetimes(timezones=st.just(UTC)).map(datetime.isoforma
 @example(json.dumps(DAILY | {"frequency": "monthly"}).encode(), {}, "0001-01-01T00:00:00Z")
 @example(json.dumps(DAILY | {"last": 400}).encode(), {}, "0001-01-03T00:00:00Z")
 @example(json.dumps(DAILY | {"date": "0001-01-01", "frequency": "weekly"}).encode(), {}, "9999-12-31T23:59:59Z")
+@example(json.dumps(DAILY | {"last": 5000, "enqueue": True}).encode(), {}, "0001-01-03T00:00:00Z")
 @example(b'{"aggregation": "\\ud800"}', {}, None)
 def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, Any], header: str | None) -> None:
     """Nothing but InvalidRequest leaves the parser, and what it says can be sent."""
@@ -312,7 +349,7 @@ def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, A
         json.dumps({"detail": refused.detail}).encode()
         assert len(refused.detail) < 600  # noqa: PT017 - either is right
     else:
-        assert len(request.exports) <= 400
+        assert len(request.exports) <= (400 if request.purpose is Purpose.EXPORT else 5000)
         assert list(request.exports) == sorted(request.exports, key=lambda export: export.period.start)
 
 

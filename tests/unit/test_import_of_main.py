@@ -89,6 +89,15 @@ def test_this_test_would_see_it(tmp_path: Path, line: str, kind: str, seen: str)
     assert seen in imported(source=tmp_path)[kind]
 
 
+def test_an_export_that_asks_for_no_tasks_loads_no_client_for_them() -> None:
+    """It costs memory and part of a cold start."""
+    child = "import sys, analytics_export.app; print('google.cloud.storage' in sys.modules, 'google.cloud.tasks_v2' in sys.modules)"
+    run = subprocess.run(  # noqa: S603 - this interpreter, our own code
+        [sys.executable, "-c", child], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert run.stdout.split() == ["True", "False"]
+
+
 def test_importing_main_is_quick() -> None:
     """Under 0.6 s on a warm disk; the best of three, as the machine may be busy."""
     took_s = []
@@ -97,3 +106,17 @@ def test_importing_main_is_quick() -> None:
         subprocess.run([sys.executable, "-c", "import main"], cwd=REPOSITORY, check=True, timeout=30)
         took_s.append(time.perf_counter() - began)
     assert min(took_s) < 0.6
+
+
+def test_what_only_questions_need_is_not_loaded_for_an_export() -> None:
+    """So a page costs an export neither time nor memory."""
+    code = "import main, sys, analytics_export.app; print(*sorted(sys.modules))"
+    run = subprocess.run(  # noqa: S603 - this interpreter, our own code
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30
+    )
+    loaded = {name.removeprefix("analytics_export.") for name in run.stdout.split()}
+    assert "run" in loaded
+    assert (
+        loaded & {"page", "coverage_page", "calendar_grid", "check", "check_page", "trial", "openapi", "jinja2"}
+        == set()
+    )

@@ -38,20 +38,38 @@ module "analytics_export" {
 
   exports = {
     "interaction/daily"   = {}
-    "granular/daily"      = { schedule = "50 8 * * *", catch_up_last = 30 }
-    "granular/weekly"     = {}
+    "granular/daily"      = { schedule = "50 8 * * *", catch_up_last = 30, refresh_last = 60 }
+    "granular/weekly"     = { since = "2024-01-01" }
     "interaction/monthly" = {}
     "granular/monthly"    = { catch_up_schedule = "10 18 * * *" }
   }
 
   # Written by the output tables_command after the first export, then kept here.
   tables = {
-    "interaction/daily" = {}
+    "interaction/daily" = {
+      columns = [
+        { name = "day" },
+        { name = "event_type" },
+        { name = "settings_id" },
+        { name = "host" },
+        { name = "country" },
+        { name = "browser" },
+        { name = "device_type" },
+        { name = "os" },
+        { name = "number" },
+      ]
+    }
     "granular/daily" = {
       columns = [
-        { name = "settingsId" },
+        { name = "day", type = "DATE" },
+        { name = "settings_id" },
+        { name = "dps_id" },
         { name = "consent", type = "INTEGER" },
         { name = "action", type = "INTEGER" },
+        { name = "total", type = "INTEGER" },
+        { name = "country" },
+        { name = "os" },
+        { name = "browser" },
       ]
       require_partition_filter = true
     }

@@ -1,0 +1,47 @@
+"""Exports -> tasks: each period becomes a call of this very function, as anybody could make it."""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+from analytics_export.errors import ExportError
+from analytics_export.periods import Export
+from analytics_export.retries import Deadline
+from analytics_export.tasks import NewTask, TaskQueue
+
+
+def hand_on(
+    queue: TaskQueue,
+    exports: Sequence[Export],
+    on_queued: Callable[[Export], object],
+    *,
+    refresh: bool,
+    deadline: Deadline,
+) -> ExportError | None:
+    """Put a task for each export into the queue; return what ended it, None when all of them are there.
+
+    A second task for a period does no harm: tasks come at least once and in any order anyway, and find a complete
+    period complete. So each fan-out has an id of its own, and calling again is always right.
+    """
+    labelled = {_label(export): export for export in exports}
+    tasks = (NewTask(label, _body(export, refresh=refresh)) for label, export in labelled.items())
+    return queue.queue_tasks(
+        tasks,
+        run_id=uuid.uuid4().hex,
+        deadline=deadline,
+        on_queued=lambda label: on_queued(labelled[label]),
+    ).error
+
+
+def _label(export: Export) -> str:
+    return f"{export.aggregation}-{export.period.frequency}-{export.period.start}"
+
+
+def _body(export: Export, *, refresh: bool) -> dict[str, object]:
+    start = export.period.start.isoformat()
+    body: dict[str, object] = {
+        "aggregation": export.aggregation,
+        "frequency": export.period.frequency,
+        "from": start,
+        "to": start,
+    }
+    return body | {"refresh": True} if refresh else body

@@ -1,0 +1,82 @@
+"""`dry_run`: what a run would do, said and not done."""
+
+import pytest
+
+from local.stack import Stack
+from tests.asked import DAY, MANIFEST, PREFIX, exports, only, span, statuses
+from tests.bucket import Bucket
+from tests.conftest import StartFunction
+from tests.watched import WatchedFunction
+
+SPAN = span("2022-04-01", "2022-04-03")
+
+
+@pytest.fixture
+def with_a_day(stack: Stack, function: WatchedFunction) -> WatchedFunction:
+    """The function, with the first day of the span brought in."""
+    stack.exports.put(PREFIX, {"a.csv": b"a\n1\n"})
+    only(function.post(DAY))
+    return function
+
+
+def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: WatchedFunction) -> None:
+    answer = with_a_day.post({**SPAN, "dry_run": True})
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    assert statuses(answer) == {"2022-04-01": "complete", "2022-04-02": "planned", "2022-04-03": "planned"}
+    complete, planned, _ = exports(answer)
+    assert (complete["objects"], complete["bytes"], complete["bytes_copied"]) == (1, 4, 0)
+    assert complete["manifest"] == f"gs://{stack.bucket}/{MANIFEST}"
+    assert (planned["objects"], planned["bytes"], planned["manifest"], planned["error"]) == (0, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        pytest.param(DAY, "planned", id="a single period would be compared"),
+        pytest.param({**SPAN, "refresh": True}, "planned", id="so would a span with refresh"),
+        pytest.param(span("2022-04-01", "2022-04-01"), "complete", id="a span of one day would be skipped"),
+        pytest.param({**DAY, "enqueue": True}, "complete", id="a task would not be made"),
+        pytest.param({**DAY, "enqueue": True, "refresh": True}, "planned", id="a task would be made"),
+    ],
+)
+def test_it_says_of_a_complete_period_what_the_rest_of_the_request_would_do(
+    stack: Stack, with_a_day: WatchedFunction, fields: dict[str, object], status: str
+) -> None:
+    answer = with_a_day.post({**fields, "dry_run": True})
+    assert (answer.status, exports(answer)[0]["status"]) == (200, status)
+    assert (exports(answer)[0]["objects"], exports(answer)[0]["bytes"]) == (1, 4)
+    assert stack.tasks.requests.all() == []
+
+
+def test_nothing_is_asked_read_written_or_enqueued(stack: Stack, start_function: StartFunction, bucket: Bucket) -> None:
+    function = start_function(TASKS_QUEUE="")
+    for more in ({}, {"enqueue": True}):
+        assert set(statuses(function.post({**SPAN, **more, "dry_run": True})).values()) == {"planned"}
+    assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
+    assert stack.tasks.requests.all() == []
+    assert bucket.names() == []
+
+
+@pytest.mark.ours_only
+def test_it_costs_one_listing_a_thousand_manifests(stack: Stack, function: WatchedFunction) -> None:
+    answer = function.post(span("2010-01-01", "2023-09-09", dry_run=True))
+    assert len(exports(answer)) == 5000
+    assert stack.storage.requests.count() == stack.storage.requests.count("object.list") == 1
+
+
+def test_what_another_analytics_id_left_is_planned(with_a_day: WatchedFunction, function_with: StartFunction) -> None:
+    assert with_a_day.post({**SPAN, "dry_run": True}).status == 200
+    answer = function_with(ANALYTICS_ID="other").post({**SPAN, "dry_run": True})
+    assert set(statuses(answer).values()) == {"planned"}
+
+
+def test_the_query_takes_it_too(function: WatchedFunction) -> None:
+    query = {key: str(value) for key, value in SPAN.items()} | {"dry_run": "true"}
+    assert set(statuses(function.post(query=query)).values()) == {"planned"}
+
+
+def test_the_log_has_one_line(with_a_day: WatchedFunction) -> None:
+    before = len(with_a_day.logs())
+    with_a_day.post({**SPAN, "dry_run": True})
+    (line,) = with_a_day.logs()[before:]
+    assert (line["severity"], line["message"], line["periods"], line["planned"]) == ("INFO", "periods_planned", 3, 2)

@@ -1,0 +1,153 @@
+"""Google's own SQL analyzer and reference evaluator, compiled to WebAssembly, as BigQuery would use them.
+
+It refuses what BigQuery refuses, such as a CASE over an INTEGER with STRING labels, where a transpiler is generous.
+Compiling takes 10 to 40 s, loading what was compiled half a second: that is kept in the virtual environment, and a
+lock lets one process compile while others wait. So the tests need no process of their own.
+Source: PyPI zetasql, google/googlesql.
+"""
+
+import fcntl
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Columns = Sequence[tuple[str, Any]]
+"""Names and types of a table's columns, in order; the types are the analyzer's."""
+
+SIMPLE = {
+    "BIGNUMERIC": "TYPE_BIGNUMERIC",
+    "BOOL": "TYPE_BOOL",
+    "BOOLEAN": "TYPE_BOOL",
+    "DATE": "TYPE_DATE",
+    "DATETIME": "TYPE_DATETIME",
+    "FLOAT": "TYPE_DOUBLE",
+    "FLOAT64": "TYPE_DOUBLE",
+    "INT64": "TYPE_INT64",
+    "INTEGER": "TYPE_INT64",
+    "JSON": "TYPE_JSON",
+    "NUMERIC": "TYPE_NUMERIC",
+    "STRING": "TYPE_STRING",
+    "TIME": "TYPE_TIME",
+    "TIMESTAMP": "TYPE_TIMESTAMP",
+}
+
+
+class Refused(Exception):
+    """The analyzer's message on a statement that BigQuery would not take."""
+
+
+@cache
+def analyzer() -> Any:
+    """Load the analyzer; skip where there is none for this machine (wasmtime compiles for the common ones only)."""
+    try:
+        import wasmtime  # noqa: PLC0415 - refuses to be imported on a machine that it does not know
+        from zetasql import api, core, types  # noqa: PLC0415 - likewise
+        from zetasql.core import wasm_client  # noqa: PLC0415 - likewise
+    except (ImportError, OSError, RuntimeError) as error:
+        pytest.skip(f"Google's SQL analyzer does not run on this machine, its checks are left out: {error}")
+
+    compiled = Path(sys.prefix) / f"zetasql-{version('zetasql')}-wasmtime-{version('wasmtime')}.compiled"
+
+    class KeptModule:
+        """Stands for wasmtime.Module where the client loads its program."""
+
+        @staticmethod
+        def from_file(engine: Any, path: str) -> Any:
+            with compiled.with_suffix(".lock").open("w") as lock:  # one process compiles, the others wait for it
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not compiled.exists():
+                    beside = compiled.with_suffix(".part")
+                    beside.write_bytes(wasmtime.Module.from_file(engine, path).serialize())
+                    beside.rename(compiled)
+            return wasmtime.Module.deserialize_file(engine, str(compiled))
+
+    wasm_client.Module = KeptModule
+    return api, core, types
+
+
+def simple(name: str) -> Any:
+    """The analyzer's type for a type's name in a table's schema."""
+    api, _, types = analyzer()
+    return api.TypeFactory.create_simple_type(types.TypeKind[SIMPLE[name]])
+
+
+def column_type(field: Mapping[str, Any]) -> Any:
+    """The analyzer's type for a field of a BigQuery schema, repeated ones and records included."""
+    api, _, _ = analyzer()
+    if field["type"] == "RECORD":
+        made = api.TypeFactory.create_struct_type([(part["name"], column_type(part)) for part in field["fields"]])
+    else:
+        made = simple(field["type"])
+    return api.TypeFactory.create_array_type(made) if field.get("mode") == "REPEATED" else made
+
+
+class GoogleSql:
+    """The analyzer with BigQuery's dialect, for readers whose time zone by default is the one given."""
+
+    def __init__(self, time_zone: str) -> None:
+        api, core, types = analyzer()
+        self._api, self._core, self._types = api, core, types
+        language = types.LanguageOptions.maximum_features()
+        language.product_mode = types.ProductMode.PRODUCT_EXTERNAL
+        language.supported_statement_kinds = [
+            types.ResolvedNodeKind[f"RESOLVED_{kind}_STMT"]
+            for kind in ("QUERY", "CREATE_VIEW", "CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "DELETE", "INSERT")
+        ]
+        self._language = language
+        self._options = types.AnalyzerOptions(language_options=language, default_timezone=time_zone)
+
+    def analyze(self, statement: str, tables: Mapping[str, Columns], pseudo: Mapping[str, Columns]) -> Any:
+        """Return the resolved statement; raises Refused. `pseudo` are columns that a table has beside those of `*`."""
+        types = self._types
+        catalog = self._api.CatalogBuilder("bigquery").with_builtin_functions(
+            types.ZetaSQLBuiltinFunctionOptions(language_options=self._language)
+        )
+        for name, columns in tables.items():
+            hidden = pseudo.get(name, ())
+            catalog.add_table(
+                types.SimpleTable(
+                    name=name,
+                    column=[
+                        types.SimpleColumn(name=column, type=kind, is_writable_column=True) for column, kind in columns
+                    ]
+                    + [types.SimpleColumn(name=column, type=kind, is_pseudo_column=True) for column, kind in hidden],
+                )
+            )
+        try:
+            return self._api.Analyzer(self._options, catalog.build()).analyze_statement(statement)
+        except self._core.ServerError as error:
+            raise Refused(str(error)) from error
+
+    def created_view(
+        self, query: str, tables: Mapping[str, Columns], pseudo: Mapping[str, Columns] | None = None
+    ) -> Columns:
+        """The columns of a view with this query; raises Refused where BigQuery would not create it."""
+        made = self.analyze(f"CREATE VIEW made AS {query}", tables, pseudo or {})
+        return [(column.name, column.column.type) for column in made.output_column_list]
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """What a query gives that reads no table, values as JSON has them; raises Refused."""
+        types = self._types
+        catalog = self._api.CatalogBuilder("bigquery").with_builtin_functions(
+            types.ZetaSQLBuiltinFunctionOptions(language_options=self._language)
+        )
+        prepared = (
+            self._api.PreparedQuery.builder()
+            .set_sql(f"SELECT TO_JSON_STRING(made) FROM (\n{query}\n) AS made")
+            .set_analyzer_options(self._options)
+            .set_catalog(catalog.build())
+        )
+        try:
+            with prepared.prepare() as run:
+                content = run.execute().content
+        except self._core.ServerError as error:
+            raise Refused(str(error)) from error
+        if content.table_data is None:  # no rows
+            return []
+        return [json.loads(row.cell[0].string_value) for row in content.table_data.row]

@@ -1,0 +1,224 @@
+"""The pages as documents: which cell says what, that nothing escapes, and that they stay small."""
+
+import base64
+import gzip
+import hashlib
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+from html import unescape
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics_export.answers import packed
+from analytics_export.calendar_grid import MONTHS, Calendar, Mark, gaps
+from analytics_export.check import Check
+from analytics_export.check_page import page as check_page
+from analytics_export.coverage import Coverage, ExportCoverage, coverage, parse
+from analytics_export.coverage_page import fillings, page
+from analytics_export.errors import ExportServiceRefused, UpstreamUnavailable
+from analytics_export.export_request import MAX_PERIODS
+from analytics_export.page import size
+from analytics_export.periods import Aggregation, Export, Frequency, Period, available_within
+from tests.landed_periods import landed
+
+NOW = datetime(2026, 3, 18, 9, 0, tzinfo=UTC)
+HOSTILE = "\"><script>alert(1)</script>'&amp;{{7*7}}"
+
+
+def covered_since(
+    first: date, *, frequency: Frequency = Frequency.DAILY, missing: set[int] | None = None, **query: str
+) -> Coverage:
+    """Coverage of granular from a day on, up to NOW; `missing` counts from the oldest."""
+    due = list(available_within(frequency, first=first, last=date.max, now=NOW))[::-1]
+    exports = [
+        Export(Aggregation.GRANULAR, period) for number, period in enumerate(due) if number not in (missing or ())
+    ]
+    summaries = {export: landed(export, analytics_id="acme").summary for export in exports}
+    fields = {"aggregation": "granular", "frequency": str(frequency), "from": str(first)} | query
+    request = parse({name: [value] for name, value in fields.items()}, schedule_time=None, clock=lambda: NOW)
+    return coverage(request, {(Aggregation.GRANULAR, frequency): summaries}, analytics_id="acme")
+
+
+def html(found: Coverage, *, analytics_id: str = "acme", host: str = "x.run.app") -> str:
+    body, _, _ = page(found, analytics_id=analytics_id, bucket="data", host=host)
+    assert isinstance(body, str)
+    return body
+
+
+def text(document: str) -> str:
+    """What stands in it, without tags."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", document.partition("</head>")[2])).split())
+
+
+def marks(export: ExportCoverage, *, is_open_ended: bool = True) -> dict[date, Mark]:
+    """What each cell that says anything says, by the day on which its period starts."""
+    found: dict[date, Mark] = {}
+    for grid in Calendar(export, is_open_ended=is_open_ended).grids():
+        for heading, cells in grid.rows:
+            assert len(cells) == len(grid.columns)
+            for column, cell in zip(grid.columns, cells, strict=True):
+                if cell.mark is Mark.NOTHING:
+                    assert not cell.text
+                    continue
+                if export.frequency is Frequency.MONTHLY:
+                    day = date(int(heading), MONTHS.index(column) + 1, 1)
+                else:
+                    day = date(int(grid.title), MONTHS.index(heading) + 1, int(cell.text or column))
+                assert day not in found
+                found[day] = cell.mark
+    return found
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    frequency=st.sampled_from(list(Frequency)),
+    first=st.dates(min_value=date(2023, 1, 1), max_value=date(2026, 3, 1)),
+    missing=st.sets(st.integers(0, 60)),
+)
+def test_every_period_has_one_cell_that_says_what_it_is(frequency: Frequency, first: date, missing: set[int]) -> None:
+    (export,) = covered_since(first, frequency=frequency, missing=missing).exports
+    said = marks(export, is_open_ended=False)
+    assert said == {
+        each.export.period.start: Mark.MISSING if each.complete is None else Mark.COMPLETE for each in export.periods
+    }
+
+
+@pytest.mark.parametrize("frequency", list(Frequency))
+def test_what_comes_after_in_the_same_year_is_not_due_yet(frequency: Frequency) -> None:
+    (export,) = covered_since(date(2025, 6, 1), frequency=frequency).exports
+    last = export.periods[-1].export.period
+    not_due = sorted(day for day, mark in marks(export).items() if mark is Mark.NOT_DUE)
+    assert not_due[0] == last.end + timedelta(days=1)
+    assert not_due[-1].year == last.start.year
+    period = Period.holding(frequency, not_due[0])
+    while period.start.year == last.start.year:
+        assert period.start in not_due
+        period = Period.holding(frequency, period.end + timedelta(days=1))
+
+
+def test_what_was_not_asked_for_has_no_mark() -> None:
+    found = covered_since(date(2026, 3, 1), to="2026-03-05")
+    document = html(found)
+    assert document.count("<b>complete") == 5
+    assert "<b>not due" not in document
+    assert "<b>not due" in html(covered_since(date(2026, 3, 1), to="2026-03-18"))
+
+
+@settings(deadline=None, max_examples=50)
+@given(missing=st.sets(st.integers(0, 1500), min_size=1, max_size=80))
+def test_the_requests_fill_every_gap_within_what_one_request_may_hold(missing: set[int]) -> None:
+    (export,) = covered_since(date(2022, 1, 1), missing=missing).exports
+    starts = [period.start for period in export.missing]
+    covered: list[date] = []
+    for body in fillings(export):
+        first, last = date.fromisoformat(body["from"]), date.fromisoformat(body["to"])
+        assert (last - first).days < MAX_PERIODS
+        covered += [day for day in starts if first <= day <= last]
+    assert covered == starts
+
+
+def test_gaps_are_grouped() -> None:
+    (export,) = covered_since(date(2026, 3, 1), missing={2, 4, 5, 6}).exports
+    assert [(gap.first.start.day, gap.last.start.day, gap.count) for gap in gaps(export)] == [(3, 3, 1), (5, 7, 3)]
+
+
+def test_the_page_says_what_is_missing_and_which_request_fills_it() -> None:
+    said = text(html(covered_since(date(2026, 3, 1), missing={2, 4, 5, 6})))
+    assert "4 of 17 periods that are due are missing." in said
+    assert "2026-03-05 up to 2026-03-07: 3 periods" in said
+    assert "2026-03-17 2026-03-18 08:25 UTC" in said  # the newest complete one, and when it landed
+    assert "13 4 48.1 MB" in said
+    assert (
+        """curl --max-time 1800 -H "Authorization: Bearer $(gcloud auth print-identity-token)" -d '{"aggregation": """
+        """"granular", "frequency": "daily", "from": "2026-03-03", "to": "2026-03-07"}' https://x.run.app/"""
+    ) in said
+
+
+def test_behind_a_proxy_on_this_machine_no_token_is_needed() -> None:
+    said = text(html(covered_since(date(2026, 3, 1), missing={2}), host="localhost:8080"))
+    assert said.count("curl -d '{") == 1
+    assert "}' http://localhost:8080/" in said
+    assert "1 of 17 periods that are due is missing." in said
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (covered_since(date(2026, 3, 1)), "Nothing is missing: 17 of 17 periods that are due are there."),
+        (covered_since(date(2027, 3, 1)), "No period is due in what was asked for."),
+        (Coverage(parse({}, schedule_time=None, clock=lambda: NOW), ()), "No export has landed yet."),
+    ],
+)
+def test_where_nothing_is_missing_the_page_says_why(found: Coverage, says: str) -> None:
+    said = text(html(found))
+    assert says in said
+    assert "Gaps" not in said
+
+
+@pytest.mark.parametrize("host", [HOSTILE, "x y", "a/b", "", "a" * 300, "x:1;rm -rf", "$(rm)"])
+def test_a_hostile_host_is_not_repeated(host: str) -> None:
+    document = html(covered_since(date(2026, 3, 1), missing={2}), host=host)
+    assert unescape(document).count("FUNCTION_URL") == 1
+    assert not host or f"{host}/" not in unescape(document)
+
+
+def test_hostile_names_are_shown_and_do_nothing() -> None:
+    document = html(covered_since(date(2026, 3, 1)), analytics_id=HOSTILE)
+    assert HOSTILE in unescape(document)
+    assert "<script" not in document
+    assert "49" not in text(document)
+    body, _, _ = check_page([Check("bucket", HOSTILE, ExportServiceRefused("x"))])
+    assert isinstance(body, str)
+    assert HOSTILE in unescape(body)
+    assert "<script" not in body
+
+
+def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
+    body, _, headers = page(covered_since(date(2026, 3, 1)), analytics_id="acme", bucket="data", host="x")
+    assert isinstance(body, str)
+    (style,) = re.findall(r"<style>(.*?)</style>", body, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert headers["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+    assert re.findall(r"\s(?:style|on\w+|src)\s*=", body) == []
+    assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_page_has_the_status_of_its_problem() -> None:
+    found = covered_since(date(2026, 3, 1), missing={1}, require_complete="true")
+    _, status, headers = page(found, analytics_id="acme", bucket="data", host="x")
+    assert (status, headers["Retry-After"]) == (503, "900")
+    _, status, headers = check_page([Check("bucket", "x", UpstreamUnavailable("x"))])
+    assert (status, headers["Retry-After"]) == (503, "300")
+    _, status, headers = check_page([Check("bucket", "x")])
+    assert (status, "Retry-After" in headers) == (200, False)
+
+
+def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
+    """With a gap every other day, which is the most that there can be; made in well under a second."""
+    began_s = time.process_time()
+    one = covered_since(date(2016, 3, 18), missing=set(range(0, 3700, 2)))
+    (export,) = one.exports
+    twice = Coverage(one.request, (export, ExportCoverage(Aggregation.INTERACTION, export.frequency, export.periods)))
+    answer = page(twice, analytics_id="acme", bucket="data", host="x.run.app")
+    assert time.process_time() - began_s < 3
+    assert len(str(answer[0])) < 400_000
+    body, _, headers = packed(answer, is_taken=True)
+    assert isinstance(body, bytes)
+    assert headers["Content-Encoding"] == "gzip"
+    assert len(body) < 40_000
+    assert gzip.decompress(body).decode() == answer[0]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (734_003_200, "734.0 MB"), (5 * 10**12, "5.0 TB")],
+)
+def test_a_size_is_shown_to_be_read(size_bytes: int, shown: str) -> None:
+    assert size(size_bytes) == shown
