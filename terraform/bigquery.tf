@@ -71,7 +71,15 @@ resource "google_bigquery_dataset" "exports" {
   description                = "Usercentrics analytics exports of ${var.analytics_id}, read where they lie in gs://${local.bucket}"
   delete_contents_on_destroy = false
   labels                     = var.labels
-  depends_on                 = [google_project_service.api]
+
+  dynamic "default_encryption_configuration" {
+    for_each = compact([var.bigquery.kms_key == null ? local.kms_key_in_location : var.bigquery.kms_key])
+    content {
+      kms_key_name = default_encryption_configuration.value
+    }
+  }
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_bigquery_dataset_iam_member" "readers" {

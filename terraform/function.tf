@@ -30,6 +30,13 @@ resource "google_storage_bucket" "source" {
   force_destroy               = true # holds nothing but zips that Terraform makes anew
   labels                      = var.labels
 
+  dynamic "encryption" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
   soft_delete_policy {
     retention_duration_seconds = 0
   }
@@ -55,6 +62,7 @@ resource "google_artifact_registry_repository" "images" {
   repository_id = var.name
   description   = "Images of the function ${var.name}"
   format        = "DOCKER"
+  kms_key_name  = var.kms_key
   labels        = var.labels
 
   cleanup_policies {
@@ -126,6 +134,8 @@ resource "google_cloudfunctions2_function" "export" {
   name        = var.name
   description = "Copies Usercentrics analytics exports into gs://${local.bucket}"
   labels      = var.labels
+
+  kms_key_name = var.kms_key
 
   build_config {
     runtime           = "python313"

@@ -41,20 +41,4 @@ locals {
     for key, export in local.exports : key => export
     if export.until == null || try(timecmp(timeadd("${export.until}T00:00:00Z", "960h"), plantimestamp()) > 0, true)
   }
-
-  # The hours of every day at which something runs, two digits each, and the longest pause between two.
-  _daily_hours = sort(distinct(flatten([
-    for schedule in flatten([
-      for export in values(local.scheduled_exports) : concat(
-        [export.schedule],
-        export.catch_up_last > 0 ? [export.catch_up_schedule] : [],
-        export.refresh_last > 0 ? [export.refresh_schedule] : [],
-      )
-    ]) :
-    [for hour in split(",", split(" ", schedule)[1]) : format("%02d", tonumber(hour))] if endswith(schedule, " * * *")
-  ])))
-  longest_pause_hours = length(local._daily_hours) == 0 ? 48 : max([
-    for position, hour in local._daily_hours :
-    (position + 1 < length(local._daily_hours) ? tonumber(local._daily_hours[position + 1]) : 24 + tonumber(local._daily_hours[0])) - tonumber(hour)
-  ]...)
 }

@@ -9,12 +9,11 @@ locals {
   # queue down. So one instance stays free for Cloud Scheduler and for whoever asks.
   queue_concurrency = max(1, var.function.max_instances - 1)
 
-  _queue_place   = "--project ${var.project_id} --location ${local.queue_region}"
-  _queue_watch   = "gcloud tasks list --queue ${local.queue_name} ${local._queue_place} --format 'value(name)' | wc -l"
-  _queue_pause   = "gcloud tasks queues pause ${local.queue_name} ${local._queue_place}"
-  _queue_resume  = "gcloud tasks queues resume ${local.queue_name} ${local._queue_place}"
-  _queue_purge   = "gcloud tasks queues purge ${local.queue_name} ${local._queue_place}"
-  _queue_answers = "gcloud logging read 'resource.type=\"cloud_tasks_queue\" AND resource.labels.queue_id=\"${local.queue_name}\" AND jsonPayload.attemptResponseLog:*' --project ${var.project_id} --freshness 6h --limit 20 --format 'value(timestamp, jsonPayload.task, jsonPayload.attemptResponseLog.status)'"
+  _queue_place  = "--project ${var.project_id} --location ${local.queue_region}"
+  _queue_watch  = "gcloud tasks list --queue ${local.queue_name} ${local._queue_place} --format 'value(name)' | wc -l"
+  _queue_pause  = "gcloud tasks queues pause ${local.queue_name} ${local._queue_place}"
+  _queue_resume = "gcloud tasks queues resume ${local.queue_name} ${local._queue_place}"
+  _queue_purge  = "gcloud tasks queues purge ${local.queue_name} ${local._queue_place}"
 
   _queue_promql = "monitored_resource=\"cloud_tasks_queue\",queue_id=\"${local.queue_name}\""
 }
@@ -100,7 +99,7 @@ resource "google_monitoring_alert_policy" "backfill_stuck" {
   count = var.queue.enabled ? 1 : 0
 
   project               = var.project_id
-  display_name          = "${var.name}: a backfill does not move on"
+  display_name          = local.runbooks["backfill_stuck"].title
   combiner              = "OR"
   severity              = "WARNING"
   notification_channels = local._channels
@@ -122,15 +121,16 @@ resource "google_monitoring_alert_policy" "backfill_stuck" {
 
   documentation {
     mime_type = "text/markdown"
-    subject   = "${var.name}: a backfill does not move on"
-    content   = <<-EOT
-      The queue ${local.queue_name} holds tasks, and for hours none of them was done. Nothing is lost: each task is one period, and what is complete stays complete.
+    subject   = local.runbooks["backfill_stuck"].title
+    content   = local.runbooks["backfill_stuck"].content
 
-      1. Is it paused? `gcloud tasks queues describe ${local.queue_name} ${local._queue_place}` says so in `state`; go on with `${local._queue_resume}`
-      2. What do the tries get? `${local._queue_answers}` PERMISSION_DENIED, UNAUTHENTICATED: `terraform apply` puts the rights back. Others come from the function.
-      3. Why? `${local._read_log}` `export-service-refused`: renew the key: `${local.add_key_command}` `upstream-unavailable`: wait; the queue tries each task 8 times in some two hours.
-      4. To give up: `${local._queue_purge}` The backfill can be started again at any time; complete periods are skipped.
-    EOT
+    dynamic "links" {
+      for_each = local.runbooks["backfill_stuck"].links
+      content {
+        display_name = links.value.display_name
+        url          = links.value.url
+      }
+    }
   }
 
   depends_on = [google_project_service.api, google_project_service.cloud_tasks]

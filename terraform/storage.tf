@@ -35,7 +35,7 @@ resource "google_storage_bucket" "data" {
   }
 
   dynamic "encryption" {
-    for_each = var.bucket.kms_key == null ? [] : [var.bucket.kms_key]
+    for_each = compact([var.bucket.kms_key == null ? local.kms_key_in_location : var.bucket.kms_key])
     content {
       default_kms_key_name = encryption.value
     }

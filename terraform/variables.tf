@@ -1,19 +1,29 @@
 variable "alerts" {
-  description = "Watching. emails: who is told; empty means incidents show in the console only. silent_hours: how long no run may find a complete export before the alert (4..23, and 2 more than the longest pause between daily runs, which is 12)."
+  description = "Watching. channels: existing notification channels (Slack, PagerDuty, webhooks, ...) by full name. columns_changed: also send a notice when an export's columns change. emails: where they go by e-mail; with neither channels nor emails, incidents show in the console only. runbooks_url: where docs/runbooks can be read, such as https://github.com/OWNER/REPOSITORY/blob/TAG/docs/runbooks; alerts then carry a page's first lines and a link to it, otherwise the whole page."
   type = object({
-    emails       = optional(set(string), [])
-    silent_hours = optional(number, 18)
+    channels        = optional(set(string), [])
+    columns_changed = optional(bool, false)
+    emails          = optional(set(string), [])
+    runbooks_url    = optional(string)
   })
   default  = {}
   nullable = false
 
   validation {
+    condition     = alltrue([for channel in var.alerts.channels : can(regex("^projects/[a-z0-9:.-]+/notificationChannels/[A-Za-z0-9_-]+$", channel))])
+    error_message = "alerts.channels: expected full names, projects/PROJECT/notificationChannels/ID, as `gcloud beta monitoring channels list --format 'value(name)'` prints them."
+  }
+  validation {
     condition     = alltrue([for email in var.alerts.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
     error_message = "alerts.emails: expected e-mail addresses such as data-team@example.com."
   }
   validation {
-    condition     = var.alerts.silent_hours >= 4 && var.alerts.silent_hours <= 23 && floor(var.alerts.silent_hours) == var.alerts.silent_hours
-    error_message = "alerts.silent_hours: expected a whole number, 4..23. More is outside the window that every project can alert on."
+    condition     = length(var.alerts.emails) + length(var.alerts.channels) <= 16
+    error_message = "alerts: expected at most 16 emails and channels together; an alert policy takes no more."
+  }
+  validation {
+    condition     = var.alerts.runbooks_url == null || can(regex("^https://[^\\s?#]+$", var.alerts.runbooks_url))
+    error_message = "alerts.runbooks_url: expected an https:// address of the folder docs/runbooks, without query, or null."
   }
 }
 
@@ -23,7 +33,7 @@ variable "analytics_id" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9._~-]+$", var.analytics_id)) && !contains([".", ".."], var.analytics_id)
+    condition     = can(regex("^[A-Za-z0-9._~-]{1,256}$", var.analytics_id)) && !contains([".", ".."], var.analytics_id)
     error_message = "analytics_id: expected the ID as Usercentrics handed it out: one path segment of letters, digits and . _ ~ - (no slash, no space)."
   }
 }
@@ -56,10 +66,11 @@ variable "api_key_version" {
 }
 
 variable "bigquery" {
-  description = "The dataset over the exports. dataset_id: default is name with _ for -. files_deleted_after_days: where a rule on an existing bucket deletes exports, their age in days then; the views leave out periods that may be gone in part, as they do with bucket.delete_after_days. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
+  description = "The dataset over the exports. dataset_id: default is name with _ for -. files_deleted_after_days: where a rule on an existing bucket deletes exports, their age in days then; the views leave out periods that may be gone in part, as they do with bucket.delete_after_days. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. readers: IAM members who may read it; they get the dataset and, because external tables check the files too, objectViewer on the bucket."
   type = object({
     dataset_id               = optional(string)
     files_deleted_after_days = optional(number)
+    kms_key                  = optional(string)
     readers                  = optional(set(string), [])
   })
   default  = {}
@@ -68,6 +79,10 @@ variable "bigquery" {
   validation {
     condition     = var.bigquery.dataset_id == null || can(regex("^[A-Za-z0-9_]+$", var.bigquery.dataset_id))
     error_message = "bigquery.dataset_id: expected letters, digits and _ (BigQuery allows no -)."
+  }
+  validation {
+    condition     = var.bigquery.kms_key == null || can(regex("^projects/[^/]+/locations/${local.kms_location}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bigquery.kms_key))
+    error_message = "bigquery.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being location (for EU: europe, for US: us)."
   }
   validation {
     condition     = var.bigquery.files_deleted_after_days == null || try(var.bigquery.files_deleted_after_days >= 1 && floor(var.bigquery.files_deleted_after_days) == var.bigquery.files_deleted_after_days, false)
@@ -84,7 +99,7 @@ variable "bigquery" {
 }
 
 variable "bucket" {
-  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay; the views leave out a period when its first file may go). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
+  description = "Where the exports land. create: false uses the existing bucket called name, in location. delete_after_days: age at which exported files go (manifests stay; the views leave out a period when its first file may go). force_destroy: let terraform destroy delete the data. kms_key: full name of a Cloud KMS key in location, default kms_key where that is in location. object_prefix: put before every object name, for a shared bucket. soft_delete_days: how long deleted and overwritten files can be restored (0, or 7..90)."
   type = object({
     create            = optional(bool, true)
     delete_after_days = optional(number)
@@ -102,6 +117,10 @@ variable "bucket" {
     error_message = "bucket.name: expected 3..63 characters, lower-case letters, digits and - _ . (names are global)."
   }
   validation {
+    condition     = var.bucket.name == null || !can(regex("^goog|google|\\.\\.|\\.-|-\\.|^[0-9]+(\\.[0-9]+){3}$", var.bucket.name))
+    error_message = "bucket.name: expected no google in it, no dots beside dots or dashes, and no IP address: Cloud Storage refuses them."
+  }
+  validation {
     condition     = var.bucket.create || var.bucket.name != null
     error_message = "bucket.create = false uses an existing bucket: set bucket.name to it."
   }
@@ -114,12 +133,16 @@ variable "bucket" {
     error_message = "bucket.delete_after_days: expected a whole number of days from 1 on, or null to keep everything."
   }
   validation {
-    condition     = var.bucket.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bucket.kms_key))
-    error_message = "bucket.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, in the bucket's location."
+    condition     = var.bucket.kms_key == null || can(regex("^projects/[^/]+/locations/${local.kms_location}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.bucket.kms_key))
+    error_message = "bucket.kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being location (for EU: europe, for US: us)."
   }
   validation {
-    condition     = var.bucket.object_prefix == "" || can(regex("^([A-Za-z0-9._~=-]+/)+$", var.bucket.object_prefix))
-    error_message = "bucket.object_prefix: expected empty, or folders that end in /, such as usercentrics/ (letters, digits and . _ ~ = -)."
+    condition = var.bucket.object_prefix == "" || (
+      can(regex("^([A-Za-z0-9._~=-]+/)+$", var.bucket.object_prefix)) &&
+      length(setintersection([".", ".."], split("/", var.bucket.object_prefix))) == 0 &&
+      length(var.bucket.object_prefix) <= 500
+    )
+    error_message = "bucket.object_prefix: expected empty, or folders that end in /, such as usercentrics/ (letters, digits and . _ ~ = -; none of them . or ..; at most 500 characters)."
   }
   validation {
     condition     = var.bucket.soft_delete_days == 0 || (var.bucket.soft_delete_days >= 7 && var.bucket.soft_delete_days <= 90 && floor(var.bucket.soft_delete_days) == var.bucket.soft_delete_days)
@@ -128,7 +151,7 @@ variable "bucket" {
 }
 
 variable "exports" {
-  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule, refresh_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2). refresh_last, refresh_schedule: how many finished periods are compared with Usercentrics again, complete or not, and when, so that what is issued anew arrives by itself (1..400, 0 for no refresh; default daily 35, weekly 5, monthly 2; Wednesdays at 16). since, until: first and last day that is expected (YYYY-MM-DD); missing_periods counts from since, by default the first exported period, to until. An export that is given up keeps its entry and gets until: 40 days later an apply removes its jobs."
+  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule, refresh_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2). refresh_last, refresh_schedule: how many finished periods are compared with Usercentrics again, complete or not, and when, so that what is issued anew arrives by itself (1..400, 0 for no refresh; default daily 35, weekly 5, monthly 2; Wednesdays at 16). since, until: first and last day that is expected (YYYY-MM-DD), for missing_periods and for the checks; without since the one counts from the first exported period, the others from the apply that made the entry. An export that is given up keeps its entry and gets until: 40 days later an apply removes its jobs."
   type = map(object({
     catch_up_last     = optional(number)
     catch_up_schedule = optional(string)
@@ -176,6 +199,16 @@ variable "exports" {
     error_message = "exports.*.since and until: expected a day as YYYY-MM-DD, such as \"2024-02-29\"."
   }
   validation {
+    condition = alltrue(flatten([
+      for export in values(var.exports) : [
+        for name, cron in export :
+        can(regex("^\\S+ \\S+ ${local.cron_days}$", cron)) && alltrue([for range in regexall("([0-9]+)-([0-9]+)", cron) : tonumber(range[0]) <= tonumber(range[1])])
+        if endswith(name, "schedule") && cron != null
+      ]
+    ]))
+    error_message = "exports.*.schedule, catch_up_schedule and refresh_schedule: expected a day of the month 1..31, a month 1..12 or jan..dec, and a day of the week 0..7 or sun..sat; each may be *, a list, a range from the lower to the higher, or have a step from 1 on."
+  }
+  validation {
     condition = alltrue([
       for export in values(var.exports) :
       export.since == null || export.until == null || try(timecmp("${export.since}T00:00:00Z", "${export.until}T00:00:00Z") <= 0, true)
@@ -216,6 +249,25 @@ variable "function" {
     condition     = alltrue([for name in keys(var.function.settings) : contains(["DOWNLOAD_ORIGINS", "EXPORT_API_VERSION", "EXPORT_SERVICE_URL", "PARALLEL_TRANSFERS", "STALL_SECONDS"], name)])
     error_message = "function.settings: expected DOWNLOAD_ORIGINS, EXPORT_API_VERSION, EXPORT_SERVICE_URL, PARALLEL_TRANSFERS or STALL_SECONDS; the other settings come from this module's own variables."
   }
+  validation {
+    condition     = alltrue([for name, value in var.function.settings : can(regex(local.setting_forms[name], value)) if contains(keys(local.setting_forms), name)])
+    error_message = "Values of function.settings: expected DOWNLOAD_ORIGINS as origins (https://host or https://host:port, with commas between), EXPORT_API_VERSION v1 or v2, EXPORT_SERVICE_URL an http(s) URL without user info, query or fragment, PARALLEL_TRANSFERS 1..64, STALL_SECONDS over 0 and at most 3600."
+  }
+}
+
+variable "kms_key" {
+  description = "Full name of a Cloud KMS key in region, for all that takes one: function, images, source, secret; bucket and dataset too where location is region. Set it from the first apply on: later it recreates the secret, and the API key has to be added again."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/${var.region}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K, L being region."
+  }
+  validation {
+    condition     = var.kms_key == null || var.location == var.region || ((var.bucket.kms_key != null || !var.bucket.create) && var.bigquery.kms_key != null)
+    error_message = "kms_key is in region and location is another place: set bucket.kms_key and bigquery.kms_key to a key in location too (for EU: europe, for US: us), or location to region."
+  }
 }
 
 variable "labels" {
@@ -227,6 +279,10 @@ variable "labels" {
   validation {
     condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
     error_message = "labels: expected lower-case letters, digits, - and _, at most 63 characters, keys starting with a letter."
+  }
+  validation {
+    condition     = length(var.labels) <= 60 && alltrue([for key in keys(var.labels) : !startswith(key, "goog")])
+    error_message = "labels: expected at most 60 (Google allows 64 and adds some of its own), and no key that begins with goog, which is reserved."
   }
 }
 

@@ -87,10 +87,15 @@ class ApiKey:
     def _translated(self, call: Callable[[], bytes]) -> bytes:
         try:
             return call()
-        except (exceptions.NotFound, exceptions.FailedPrecondition) as exc:
+        except exceptions.NotFound as exc:  # no version was ever added; terraform/metrics.tf counts these words
             raise Misconfigured(
-                f"API_KEY_SECRET: {self._secret_version} does not exist or is disabled. Add a version that holds the "
-                "API key: gcloud secrets versions add."
+                f"API_KEY_SECRET: {self._secret_version} does not exist. Add a version that holds the API key: "
+                "gcloud secrets versions add."
+            ) from exc
+        except exceptions.FailedPrecondition as exc:
+            raise Misconfigured(
+                f"API_KEY_SECRET: {self._secret_version} is disabled or destroyed. Enable it, or add a version that "
+                "holds the API key: gcloud secrets versions add."
             ) from exc
         except (exceptions.PermissionDenied, exceptions.Unauthenticated, exceptions.InvalidArgument) as exc:
             raise Misconfigured(

@@ -2,7 +2,11 @@
 # plan. An ephemeral variable without a value cannot be applied here, so the key is given.
 mock_provider "google" {}
 mock_provider "archive" {}
-mock_provider "time" {}
+mock_provider "time" {
+  mock_resource "time_static" {
+    defaults = { rfc3339 = "2026-01-21T10:00:00Z" }
+  }
+}
 
 variables {
   project_id      = "my-project"

@@ -38,6 +38,10 @@ mock_provider "archive" {
 }
 mock_provider "time" {
   override_during = plan
+
+  mock_resource "time_static" {
+    defaults = { rfc3339 = "2026-01-21T10:00:00Z" } # a Wednesday
+  }
 }
 
 variables {
@@ -79,6 +83,13 @@ run "defaults" {
   assert {
     condition     = google_bigquery_dataset.exports.location == google_storage_bucket.data[0].location
     error_message = "BigQuery reads only what lies in the dataset's own location."
+  }
+  assert {
+    condition = (
+      length(google_storage_bucket.data[0].encryption) + length(google_storage_bucket.source.encryption) + length(google_bigquery_dataset.exports.default_encryption_configuration) == 0 &&
+      google_cloudfunctions2_function.export.kms_key_name == null && google_artifact_registry_repository.images.kms_key_name == null
+    )
+    error_message = "Without a key of the customer's, Google's are in use."
   }
   assert {
     condition     = length(google_secret_manager_secret_version.api_key) == 0
@@ -137,10 +148,6 @@ run "defaults" {
   assert {
     condition     = google_project_iam_member.build_reads_source.condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-123456789012-europe-west3\")"
     error_message = "On the project the build account may read the function's sources only."
-  }
-  assert {
-    condition     = local.longest_pause_hours == 12
-    error_message = "Runs are at most half a day apart: 8, 12 and 20 o'clock."
   }
   assert {
     condition     = length(google_bigquery_table.exports) + length(google_bigquery_table.files) + length(google_bigquery_table.missing_periods) == 0
@@ -221,7 +228,12 @@ run "everything" {
   command = plan
 
   variables {
-    alerts          = { emails = ["data-team@example.com"], silent_hours = 14 }
+    alerts = {
+      channels        = ["projects/my-project/notificationChannels/1234567890"]
+      columns_changed = true
+      emails          = ["data-team@example.com"]
+      runbooks_url    = "https://example.com/docs/runbooks/"
+    }
     api_key         = "key-that-must-not-be-kept"
     api_key_version = "7"
     bigquery        = { dataset_id = "Usercentrics_1", readers = ["group:analysts@example.com"] }
@@ -278,39 +290,51 @@ run "everything" {
     error_message = "Only a table with both columns, consent and action, is decoded."
   }
   assert {
-    condition     = local.longest_pause_hours == 12 && !contains(keys(google_cloud_scheduler_job.export), "analytics-export-granular-weekly-refresh")
-    error_message = "From 20 to 8 o'clock nothing runs; a refresh can be left out."
+    condition     = !contains(keys(google_cloud_scheduler_job.export), "analytics-export-granular-weekly-refresh")
+    error_message = "A refresh can be left out."
   }
 }
 
-run "refreshed_every_day" {
+# An organisation that demands its own keys everywhere.
+run "own_keys" {
   command = plan
 
   variables {
-    alerts  = { silent_hours = 14 }
-    exports = { "granular/daily" = { catch_up_last = 0, refresh_schedule = "5 20 * * *" } }
+    kms_key  = "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    location = "europe-west3"
   }
 
   assert {
-    condition     = local.longest_pause_hours == 12
-    error_message = "A refresh that runs every day shortens the pause between runs, as a catch-up does."
+    condition = alltrue([
+      for key in [
+        google_artifact_registry_repository.images.kms_key_name,
+        google_bigquery_dataset.exports.default_encryption_configuration[0].kms_key_name,
+        google_cloudfunctions2_function.export.kms_key_name,
+        google_secret_manager_secret.api_key.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name,
+        google_storage_bucket.data[0].encryption[0].default_kms_key_name,
+        google_storage_bucket.source.encryption[0].default_kms_key_name,
+      ] : key == "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    ])
+    error_message = "One key is on all that takes one."
   }
 }
 
-run "refreshed_every_week" {
+run "own_keys_in_two_places" {
   command = plan
 
   variables {
-    exports = {
-      "granular/daily"    = { catch_up_last = 0 }
-      "interaction/daily" = { catch_up_schedule = "5 20 * * *", until = "2022-04-10" }
-      "granular/weekly"   = { catch_up_schedule = "5 22 * * *" }
-    }
+    kms_key  = "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    bucket   = { kms_key = "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" }
+    bigquery = { kms_key = "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" }
   }
 
   assert {
-    condition     = local.longest_pause_hours == 14
-    error_message = "A weekly refresh and an export that was given up do not."
+    condition = (
+      google_storage_bucket.data[0].encryption[0].default_kms_key_name == "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" &&
+      google_bigquery_dataset.exports.default_encryption_configuration[0].kms_key_name == "projects/keys/locations/europe/keyRings/ring/cryptoKeys/data" &&
+      google_cloudfunctions2_function.export.kms_key_name == "projects/keys/locations/europe-west3/keyRings/ring/cryptoKeys/key"
+    )
+    error_message = "The data has a key where the data is, the function one where it runs."
   }
 }
 

@@ -2,7 +2,11 @@
 # what would be the state.
 mock_provider "google" {}
 mock_provider "archive" {}
-mock_provider "time" {}
+mock_provider "time" {
+  mock_resource "time_static" {
+    defaults = { rfc3339 = "2026-01-21T10:00:00Z" }
+  }
+}
 
 run "key_given" {
   variables {

@@ -17,22 +17,6 @@ run "an_alert_to_no_address" {
   expect_failures = [var.alerts]
 }
 
-run "silence_of_a_few_hours" {
-  command = plan
-  variables {
-    alerts = { silent_hours = 3 }
-  }
-  expect_failures = [var.alerts]
-}
-
-run "silence_longer_than_can_be_alerted_on" {
-  command = plan
-  variables {
-    alerts = { silent_hours = 24 }
-  }
-  expect_failures = [var.alerts]
-}
-
 run "an_analytics_id_that_is_a_path" {
   command = plan
   variables {
@@ -556,26 +540,210 @@ run "a_location_that_leaves_the_region_behind" {
   expect_failures = [var.region]
 }
 
-run "silence_shorter_than_the_pause_between_runs" {
+run "a_daily_export_that_does_not_run_every_day" {
   command = plan
   variables {
-    alerts = { silent_hours = 13 }
+    exports = { "granular/daily" = { schedule = "20 8 * * 1-5", catch_up_last = 0 } }
   }
-  expect_failures = [google_monitoring_alert_policy.silent]
+  expect_failures = [google_cloud_scheduler_job.check]
 }
 
-run "nothing_that_runs_every_day" {
+run "a_weekly_export_on_tuesdays_without_a_catch_up" {
   command = plan
   variables {
-    exports = { "granular/weekly" = { catch_up_last = 0 } }
+    exports = { "granular/weekly" = { schedule = "20 8 * * 2", catch_up_last = 0 } }
   }
-  expect_failures = [google_monitoring_alert_policy.silent]
+  expect_failures = [google_cloud_scheduler_job.check]
 }
 
-run "one_run_a_day" {
+run "a_monthly_export_whose_catch_up_comes_on_the_15th" {
   command = plan
   variables {
-    exports = { "granular/daily" = { catch_up_schedule = "50 08 * * *" } }
+    exports = { "granular/monthly" = { schedule = "20 8 2 * *", catch_up_schedule = "20 12 15 * *" } }
   }
-  expect_failures = [google_monitoring_alert_policy.silent]
+  expect_failures = [google_cloud_scheduler_job.check]
+}
+
+run "a_channel_by_its_display_name" {
+  command = plan
+  variables {
+    alerts = { channels = ["#data-alerts"] }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "runbooks_without_https" {
+  command = plan
+  variables {
+    alerts = { runbooks_url = "docs/runbooks" }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "more_places_than_a_policy_takes" {
+  command = plan
+  variables {
+    alerts = { emails = [for number in range(17) : "team-${number}@example.com"] }
+  }
+  expect_failures = [var.alerts]
+}
+
+run "a_99th_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 99 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_day_zero" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 0 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_13th_month" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * 13 *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_9th_day_of_the_week" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * 9" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_step_of_zero" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 */0 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_step_of_zero_in_weeks" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * */0" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_range_that_goes_down" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * 5-1" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "an_unknown_month" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * foo *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "an_empty_item_of_a_list" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 1,,2 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_sixth_field" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_catch_up_on_a_99th_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { catch_up_schedule = "20 12 99 * *" } }
+  }
+  expect_failures = [var.exports]
+}
+
+run "a_label_that_is_reserved" {
+  command = plan
+  variables {
+    labels = { goog-team = "data" }
+  }
+  expect_failures = [var.labels]
+}
+
+run "more_labels_than_google_takes" {
+  command = plan
+  variables {
+    labels = { for number in range(61) : "label-${number}" => "x" }
+  }
+  expect_failures = [var.labels]
+}
+
+run "a_label_that_is_too_long" {
+  command = plan
+  variables {
+    labels = { team = join("", [for number in range(64) : "x"]) }
+  }
+  expect_failures = [var.labels]
+}
+
+run "a_kms_key_in_another_location_than_the_bucket" {
+  command = plan
+  variables {
+    bucket = { kms_key = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "a_kms_key_in_another_location_than_the_dataset" {
+  command = plan
+  variables {
+    bigquery = { kms_key = "projects/p/locations/us/keyRings/r/cryptoKeys/k" }
+  }
+  expect_failures = [var.bigquery]
+}
+
+run "a_kms_key_in_another_region_than_the_function" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
+  }
+  expect_failures = [var.kms_key]
+}
+
+run "a_kms_key_for_the_function_alone" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k"
+  }
+  expect_failures = [var.kms_key]
+}
+
+run "a_bucket_called_after_google" {
+  command = plan
+  variables {
+    bucket = { name = "my-google-exports" }
+  }
+  expect_failures = [var.bucket]
+}
+
+run "a_bucket_that_looks_like_an_address" {
+  command = plan
+  variables {
+    bucket = { name = "192.168.5.4" }
+  }
+  expect_failures = [var.bucket]
 }

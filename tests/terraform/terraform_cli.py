@@ -101,6 +101,15 @@ def changes(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[
     }
 
 
+def planned(run: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every resource that a run would create: its type and values, by address."""
+    return {
+        change["address"]: (change["type"], change["change"]["after"])
+        for change in _plan(run, "deployment")["resource_changes"]
+        if change["mode"] == "managed"
+    }
+
+
 def resources(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[str, Any]]:
     """The resources of that type which a run would create: their values, by NAME or NAME/INDEX."""
     return {name: change["after"] for name, change in changes(run, kind, file=file).items()}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.function import FunctionProcess
-from local.stack import Stack
+from local.stack import SECRET, Stack
 from tests.terraform.terraform_cli import resources
 
 RESOURCE = {
@@ -37,6 +37,14 @@ def log() -> dict[str, list[Line]]:
         with FunctionProcess(stack.function_env()) as function:
             assert function.post(request).status == 502
             lines["refused"] = function.logs()
+        with FunctionProcess(stack.function_env()) as function:
+            stack.secrets.disable(SECRET, 1)
+            assert function.post(request).status == 500
+            lines["key disabled"] = function.logs()
+        with FunctionProcess(stack.function_env()) as function:
+            stack.secrets.remove(SECRET)
+            assert function.post(request).status == 500
+            lines["no key"] = function.logs()
         with FunctionProcess({**stack.function_env(), "ANALYTICS_ID": ""}) as function:
             assert function.post(request).status == 500
             lines["misconfigured"] = function.logs()
@@ -44,14 +52,22 @@ def log() -> dict[str, list[Line]]:
 
 
 def is_matched(log_filter: str, line: Line) -> bool:
-    """Cloud Logging's filter language, as far as the module uses it: FIELD=VALUE and FIELD=(A OR B), all ANDed."""
+    """Cloud Logging's filter language, as far as the module uses it.
+
+    FIELD=VALUE, FIELD=(A OR B) and FIELD:PART, all ANDed, and one NOT (...) of the same at the end.
+    """
+    log_filter, _, excluded = log_filter.partition(" AND NOT (")
+    if excluded and is_matched(excluded.removesuffix(")"), line):
+        return False
     entry: dict[str, Any] = {**RESOURCE, **{f"jsonPayload.{name}": value for name, value in line.items()}}
-    # an AND inside parentheses does not occur
     for term in log_filter.split(" AND "):
-        comparison = re.fullmatch(r'([\w.]+)=(?:"([^"]*)"|\((.*)\))', term)
+        comparison = re.fullmatch(r'([\w.]+)([=:])(?:"([^"]*)"|\((.*)\))', term)
         assert comparison, term
-        field, value, values = comparison.groups()
-        if entry.get(field) not in (re.findall(r'"([^"]*)"', values) if values else [value]):
+        field, operator, value, values = comparison.groups()
+        if operator == ":":
+            if value.lower() not in str(entry.get(field, "")).lower():
+                return False
+        elif entry.get(field) not in (re.findall(r'"([^"]*)"', values) if values else [value]):
             return False
     return True
 
@@ -67,30 +83,42 @@ def matched(name: str, lines: list[Line]) -> list[Line]:
 
 
 @pytest.mark.parametrize(
-    ("run", "completed", "problems", "key_refused"),
+    ("run", "completed", "problems", "key_refused", "no_key"),
     [
-        ("good", 1, 0, 0),
-        ("caught up", 1, 0, 0),
-        ("not available", 0, 1, 0),
-        ("refused", 0, 1, 1),
-        ("misconfigured", 0, 0, 1),
+        ("good", 1, 0, 0, 0),
+        ("caught up", 1, 0, 0, 0),
+        ("not available", 0, 1, 0, 0),
+        ("refused", 0, 1, 1, 0),
+        ("key disabled", 0, 1, 1, 0),
+        ("no key", 0, 1, 0, 1),
+        ("misconfigured", 0, 0, 1, 0),
     ],
 )
 def test_each_outcome_is_counted_once_where_it_belongs(
-    log: dict[str, list[Line]], run: str, completed: int, problems: int, key_refused: int
+    log: dict[str, list[Line]], run: str, completed: int, problems: int, key_refused: int, no_key: int
 ) -> None:
     lines = log[run]
     assert len(matched("completed", lines)) == completed, lines
     assert len(matched("problems", lines)) == problems, lines
     assert len(matched("key_refused", lines)) == key_refused, lines
+    assert len(matched("no_key", lines)) == no_key, lines
 
 
-@pytest.mark.parametrize(("metric", "run"), [("completed", "good"), ("problems", "not available")])
+@pytest.mark.parametrize(("metric", "run"), [("bytes", "good"), ("completed", "good"), ("problems", "not available")])
 def test_every_label_is_a_field_of_the_line(log: dict[str, list[Line]], metric: str, run: str) -> None:
     (line,) = matched(metric, log[run])
     extractors = resources("defaults", "google_logging_metric")[metric]["label_extractors"]
     fields = {re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", extractor)[1] for extractor in extractors.values()}  # type: ignore[index] # fails the test as it should
     assert fields <= set(line)
+
+
+def test_bytes_are_those_that_a_run_copied(log: dict[str, list[Line]]) -> None:
+    (line,) = matched("bytes", log["good"])
+    metric = resources("defaults", "google_logging_metric")["bytes"]
+    field = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", metric["value_extractor"])
+    assert field
+    assert isinstance(line[field[1]], int)
+    assert int(str(line[field[1]])) > 0
 
 
 def test_a_call_that_never_reached_the_function_is_counted_by_its_scheduler_job() -> None:
@@ -100,3 +128,12 @@ def test_a_call_that_never_reached_the_function_is_counted_by_its_scheduler_job(
         'jsonPayload."@type"="type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished"',
         "severity>=ERROR",
     ]
+
+
+def test_every_attempt_of_a_check_has_passed_or_failed() -> None:
+    metrics = resources("defaults", "google_logging_metric")
+    failed, passed = (metrics[f"{which}_checks"]["filter"] for which in ("failed", "passed"))
+    assert failed.removesuffix(" AND severity>=ERROR") == passed.removesuffix(" AND severity<ERROR")
+    checks = [name for name in resources("defaults", "google_cloud_scheduler_job") if name.startswith("check/")]
+    named = re.findall(r'"(analytics-export-[a-z-]+)"', failed)
+    assert named == [f"analytics-export-{name.removeprefix('check/').replace('/', '-')}-check" for name in checks]

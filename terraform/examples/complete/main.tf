@@ -85,7 +85,12 @@ module "analytics_export" {
     settings      = { PARALLEL_TRANSFERS = "16" }
   }
 
-  alerts = { emails = ["data-team@example.com"], silent_hours = 20 }
+  alerts = {
+    channels        = ["projects/my-project/notificationChannels/1234567890"] # Slack, PagerDuty, ...
+    columns_changed = true
+    emails          = ["data-team@example.com"]
+    runbooks_url    = "https://github.com/OWNER/REPOSITORY/blob/TAG/docs/runbooks"
+  }
   labels = { team = "data" }
 }
 

@@ -1,0 +1,91 @@
+"""What the provider's own code would refuse in a plan, as far as rules/google.json knows it.
+
+The stub providers know types only. The rules are read from the provider's source (August 2026), by dotted path: `one_of`
+(enumerations), `ExactlyOneOf`, `AtLeastOneOf`, `ConflictsWith`, `RequiredWith`; and `replaces`, which test_upgrade.py uses.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RULES: dict[str, dict[str, dict[str, Any]]] = json.loads((Path(__file__).parent / "rules/google.json").read_text())
+MOCKED = re.compile(r"[a-z0-9]{8}")
+"""What mock_provider makes up for a computed string."""
+
+Block = dict[str, Any]
+
+
+def faults(kind: str, values: Block) -> list[str]:
+    """Return what is wrong with a resource of that type, a line each."""
+    return [
+        f"{kind}.{path}: {fault}" for path, rules in RULES.get(kind, {}).items() for fault in _of(path, rules, values)
+    ]
+
+
+def _of(path: str, rules: dict[str, Any], values: Block) -> Iterator[str]:
+    *parents, name = path.split(".")
+    for block in _blocks(values, parents):
+        if "one_of" in rules and _is_set(block, name):
+            for value in _list(block[name]):
+                if value not in rules["one_of"]:
+                    yield f"{value!r} is none of {', '.join(rules['one_of'])}"
+        others = {kind: _siblings(name, rules[kind]) for kind in rules if kind not in {"one_of", "replaces"}}
+        for kind, names in others.items():
+            given = [each for each in names if _is_set(block, each)]
+            match kind:
+                case "ExactlyOneOf" if len(given) != 1:
+                    yield f"exactly one of {', '.join(names)}, got {given}"
+                case "AtLeastOneOf" if not given:
+                    yield f"at least one of {', '.join(names)}"
+                case "ConflictsWith" if name in given and len(given) > 1:
+                    yield f"not together: {', '.join(given)}"
+                case "RequiredWith" if name in given and len(given) < len(names):
+                    yield f"all or none of {', '.join(names)}, got {given}"
+
+
+def _siblings(name: str, paths: list[str]) -> list[str]:
+    """The names in the same block, the rule's own with them. Rules across blocks do not occur in the types in use."""
+    return sorted({name, *(path.rsplit(".", maxsplit=1)[-1] for path in paths)})
+
+
+def _blocks(values: Block, parents: list[str]) -> Iterator[Block]:
+    if not parents:
+        yield values
+        return
+    for block in _list(values.get(parents[0])):
+        if isinstance(block, dict):
+            yield from _blocks(block, parents[1:])
+
+
+def _list(value: object) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _is_set(block: Block, name: str) -> bool:
+    """Say whether the configuration gives it; zero values count as not given, as in the provider's own code."""
+    if name.endswith("_wo"):  # never in a plan, only its version is
+        return bool(block.get(f"{name}_version"))
+    value = block.get(name)
+    return bool(value) and not (isinstance(value, str) and MOCKED.fullmatch(value))
+
+
+def replacing(kind: str, values: Block) -> Block:
+    """Return what of a resource's values cannot change without recreating it, nested as in the plan."""
+    return _picked(values, [path.split(".") for path, rules in RULES.get(kind, {}).items() if rules.get("replaces")])
+
+
+def _picked(block: Block, paths: list[list[str]]) -> Block:
+    found: Block = {}
+    for name in sorted({path[0] for path in paths}):
+        value, below = block.get(name), [path[1:] for path in paths if path[0] == name and len(path) > 1]
+        if value in (None, [], {}):
+            continue
+        if below and isinstance(value, list):
+            found[name] = [_picked(each, below) for each in value]
+        elif not (isinstance(value, str) and MOCKED.fullmatch(value)):
+            found[name] = value
+    return found
