@@ -49,6 +49,13 @@ EVENTS = [
 @contextmanager
 def landed(root: Path) -> Iterator[Path]:
     """Run the function on the local stack; gives the folder that holds the bucket's objects under their names."""
+    with landed_beside_function(root) as (bucket, _):
+        yield bucket
+
+
+@contextmanager
+def landed_beside_function(root: Path) -> Iterator[tuple[Path, FunctionProcess]]:
+    """Give that folder and the function, which still runs."""
     with (
         Stack(root=root, bucket=BUCKET) as stack,
         FunctionProcess({**stack.function_env(), "OBJECT_PREFIX": PREFIX}) as function,
@@ -79,7 +86,7 @@ def landed(root: Path) -> Iterator[Path]:
         period = bucket / PREFIX / "granular/daily/start_date=2022-04-01"
         (period / "old").mkdir()
         (period / "old/copy.csv").write_bytes(_decisions(0, 5))
-        yield bucket
+        yield bucket, function
 
 
 def _decisions(first_action: int, end: int) -> bytes:

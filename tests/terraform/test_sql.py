@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.terraform.landed import EVENTS, landed
+from tests.terraform.landed import EVENTS, landed, landed_beside_function
 from tests.terraform.terraform_cli import changes
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, exports_schema, rows, views, warehouse
 
@@ -306,6 +306,21 @@ class TestMissingPeriods:
             ("granular", "daily", "2022-04-04", "2022-04-04"),
             ("interaction", "monthly", "2022-02-01", "2022-02-28"),
         ]
+
+    def test_are_what_coverage_tells_of_the_same_bucket_at_the_same_instant(self, tmp_path: Path) -> None:
+        """The function's answer to GET, and the view over the same manifests."""
+        with landed_beside_function(tmp_path) as (folder, function):
+            for now in ("2022-04-05 12:00:00", "2022-04-06 08:00:00", "2022-05-02 07:59:59", "2022-05-02 08:00:00"):
+                answer = function.get(headers={"X-CloudScheduler-ScheduleTime": f"{now.replace(' ', 'T')}Z"})
+                coverage: Any = answer.json()["coverage"]
+                told = sorted(
+                    (each["aggregation"], each["frequency"], period["start_date"], period["end_date"])
+                    for each in coverage
+                    for period in each["periods"]
+                    if period["status"] == "missing"
+                )
+                assert told == self.missing(folder, now)
+                assert told
 
     @pytest.mark.parametrize("time_zone", ["UTC", ELSEWHERE])
     def test_a_period_is_missing_only_once_it_should_be_there(self, bucket: Path, time_zone: str) -> None:
