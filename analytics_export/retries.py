@@ -167,7 +167,7 @@ def retry_after_s(header: str | None, clock: Clock) -> float | None:
 
     if header is None:
         return None
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
+    if re.fullmatch(r"[ \t]*[0-9]{1,9}[ \t]*", header):
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - clock.now()).total_seconds())

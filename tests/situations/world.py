@@ -139,6 +139,9 @@ class World:
 
     def reset(self) -> None:
         self.is_watching = self.manifests_may_lag = False
+        self.stack.faults.clear()
+        if any(kind in fired for fired in self.stack.faults.fired for kind in ("stall", "hold", "delay")):
+            time.sleep(0.2)  # a request that stood still goes on now, and may still write
         self.stack.reset()
         self.stack.exports.remove(PREFIX)
         self.stack.storage.on_change(self.watch)
