@@ -197,7 +197,7 @@ class PeriodSync:
             size_bytes=sum(stored.size for stored in objects),
             bytes_copied=self._bytes_copied,
             columns_changed=False,
-            manifest=self._bucket.uri(self._bucket.layout.manifest(self._export)) if has_manifest else None,
+            manifest=self._bucket.manifest_uri(self._export) if has_manifest else None,
             error=error,
         )
 

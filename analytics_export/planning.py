@@ -96,7 +96,6 @@ class Planning:
     def _result(self, planned: PlannedExport) -> ExportResult:
         status, error = self._status(planned)
         found = self._survey.summaries.get(planned.export)
-        bucket = self._services.bucket
         return ExportResult(
             export=planned.export,
             status=status,
@@ -104,7 +103,7 @@ class Planning:
             size_bytes=found.size_bytes if found else 0,
             bytes_copied=0,
             columns_changed=False,
-            manifest=bucket.uri(bucket.layout.manifest(planned.export)) if found else None,
+            manifest=self._services.bucket.manifest_uri(planned.export) if found else None,
             error=error,
         )
 

@@ -97,17 +97,13 @@ class Run:
             size_bytes=complete.size_bytes,
             bytes_copied=0,
             columns_changed=False,
-            manifest=self._uri(complete.export),
+            manifest=self._services.bucket.manifest_uri(complete.export),
             error=None,
         )
 
     def _without_a_try(self, export: Export, error: ExportError) -> ExportResult:
         status = Status.INCOMPLETE if isinstance(error, DeadlineReached) else Status.FAILED
         return ExportResult(export, status, 0, 0, 0, columns_changed=False, manifest=None, error=error)
-
-    def _uri(self, export: Export) -> str:
-        bucket = self._services.bucket
-        return bucket.uri(bucket.layout.manifest(export))
 
     def _end(self, export: Export, outcome: Outcome, began_s: float) -> None:
         """Keep an outcome and log it; one that comes after the answer went out without it is too late."""

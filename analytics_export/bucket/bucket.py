@@ -103,6 +103,10 @@ class Bucket:
         )
         return [permission for permission in PERMISSIONS if permission not in granted]
 
+    def manifest_uri(self, export: Export) -> str:
+        """Return the gs:// form of the name of a period's manifest."""
+        return self.uri(self.layout.manifest(export))
+
     # A period's files
 
     def files(self, export: Export) -> dict[str, StoredObject]:
