@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.errors import LinkRefused
+from analytics_export.errors import Conflict, LinkRefused
 from analytics_export.source.links import Listing, SignedLink
 
 ORIGINS = frozenset({"https://storage.googleapis.com", "http://127.0.0.1:8080"})
@@ -59,6 +59,8 @@ def test_a_link_to_a_known_origin_is_taken_and_named_by_its_last_segment(url: st
         pytest.param(f"{HOST}/b/f g.csv", "well-formed", id="a space in it"),
         pytest.param(f"{HOST}/b/f.csv\n", "well-formed", id="a line end"),
         pytest.param(f"{HOST}/b/f.csv\r\nX: y", "well-formed", id="a header in it"),
+        pytest.param(f"{HOST}/b/100%.csv", "well-formed", id="a percent sign alone"),
+        pytest.param(f"{HOST}/b/f.csv?a=%zz", "well-formed", id="a percent sign before no number"),
         pytest.param(f"{HOST}\\@elsewhere.example.org/f.csv", "well-formed", id="a backslash"),
         pytest.param("", "well-formed", id="nothing"),
         pytest.param(f"{HOST}/b/", "cannot be stored", id="no name"),
@@ -90,6 +92,11 @@ def test_a_link_is_shown_without_its_query() -> None:
     assert "Signature" not in f"{link} {link!r}"
 
 
+def test_a_question_mark_within_the_query_shows_nothing_of_it() -> None:
+    link = SignedLink.checked(f"{HOST}/bucket/file.csv?X-Goog-Signature=abc?def", origins=ORIGINS)
+    assert str(link) == f"{HOST}/bucket/file.csv"
+
+
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1, max_size=60).filter(
     lambda name: name not in {".", ".."} and "/" not in name and "\\" not in name
 )
@@ -113,6 +120,37 @@ def test_whatever_stands_in_a_listing_is_taken_or_refused(url: str) -> None:
 def test_a_listing_keeps_the_order_of_the_service() -> None:
     links = [SignedLink.checked(f"{HOST}/b/{name}", origins=ORIGINS) for name in ("b.csv", "a.csv", "c.csv")]
     assert Listing(links, lambda _: []).file_names == ["b.csv", "a.csv", "c.csv"]
+
+
+def listed(*names: str, signature: int) -> list[SignedLink]:
+    return [SignedLink.checked(f"{HOST}/b/{name}?signature={signature}", origins=ORIGINS) for name in names]
+
+
+def test_one_renewal_serves_all_files_that_find_their_link_expired() -> None:
+    renewals = []
+
+    def renew(stale: SignedLink) -> list[SignedLink]:
+        renewals.append(stale.file_name)
+        return listed("b.csv", "a.csv", "c.csv", signature=2)
+
+    listing = Listing(listed("a.csv", "b.csv", signature=1), renew)
+    stale = {name: listing.link(name) for name in listing.file_names}
+    assert [listing.renewed(stale[name]).url for name in ("a.csv", "b.csv")] == [
+        f"{HOST}/b/a.csv?signature=2",
+        f"{HOST}/b/b.csv?signature=2",
+    ]
+    assert renewals == ["a.csv"]
+    assert listing.link("a.csv").url == f"{HOST}/b/a.csv?signature=2"
+    assert listing.file_names == ["a.csv", "b.csv"], "a file that was not listed at first is for the next comparison"
+    listing.renewed(listing.link("b.csv"))
+    assert renewals == ["a.csv", "b.csv"], "a renewed link may expire too"
+
+
+def test_a_file_that_is_listed_no_more_needs_a_new_comparison() -> None:
+    listing = Listing(listed("a.csv", "b.csv", signature=1), lambda _: listed("b.csv", signature=2))
+    with pytest.raises(Conflict, match=r"a\.csv"):
+        listing.renewed(listing.link("a.csv"))
+    assert listing.link("b.csv").url == f"{HOST}/b/b.csv?signature=1"
 
 
 def test_a_listing_that_names_a_file_twice_is_refused() -> None:
