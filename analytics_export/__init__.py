@@ -34,7 +34,9 @@ The modules in reading order, as the data goes:
 - `transfer`: one link -> one object
 - `source.download`: the file behind a link, from any byte on
 - `source.stored_headers`: what an answer's headers say of that file
-- `bucket.bucket`: what a period holds, manifests, uploads
+- `bucket.bucket`: a period's files, and uploads
+- `bucket.manifests`: the manifests of the bucket
+- `bucket.cloud_storage`: requests to Cloud Storage, and what its errors mean
 - `bucket.upload`: a resumable upload, a request at a time
 - `bucket.guard`: a period's manifest while a run may change what it names
 - `bucket.layout`: what objects are called

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 from google.cloud.storage import Client
 
-from analytics_export.bucket.bucket import Bucket, connect
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.cloud_storage import CloudStorage, connect
 from analytics_export.bucket.layout import Layout
+from analytics_export.bucket.manifests import Manifests
 from analytics_export.config import Settings
 from analytics_export.coverage import Coverage, CoverageRequest, coverage
 from analytics_export.errors import Misconfigured, TryAgainLater
@@ -108,7 +110,7 @@ class App:
         """Return what is there and what is missing, or raise in time whatever hangs."""
 
         def work(deadline: Deadline) -> Coverage:
-            found = summaries(self.bucket(deadline), request)
+            found = summaries(Manifests(self.bucket(deadline)), request)
             return coverage(request, found, analytics_id=self.settings.analytics_id)
 
         return self.within(COVERAGE_S, work)
@@ -120,10 +122,12 @@ class App:
 
     def _services(self, deadline: Deadline, log: Log) -> Services:
         settings = self.settings
+        bucket = self.bucket(deadline)
         return Services(
             service=ExportService(settings, self.api_key, self.session, deadline),
             source=Source(self.session, deadline, settings.stall_s),
-            bucket=self.bucket(deadline),
+            bucket=bucket,
+            manifests=Manifests(bucket),
             pool=TransferPool(deadline, settings.parallel_transfers),
             deadline=deadline,
             analytics_id=settings.analytics_id,
@@ -133,10 +137,8 @@ class App:
     def bucket(self, deadline: Deadline) -> Bucket:
         """Return the bucket for one call."""
         return Bucket(
-            self.storage,
+            CloudStorage(self.storage, self.settings.bucket, deadline),
             self.session,
-            bucket=self.settings.bucket,
             layout=Layout(self.settings.object_prefix),
             stall_s=self.settings.stall_s,
-            deadline=deadline,
         )

@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import uniform
 
-from analytics_export.bucket.bucket import ListedManifest
 from analytics_export.bucket.csv_header import CsvFormat, compared
 from analytics_export.bucket.guard import ManifestGuard
 from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Manifest, StoredObject
+from analytics_export.bucket.manifests import ListedManifest
 from analytics_export.errors import (
     Conflict,
     DeadlineReached,
@@ -56,7 +56,7 @@ class PeriodSync:
         self._bucket = services.bucket
         self._deadline = services.deadline
         self._log = services.log.bind(**log_fields(export))
-        self._guard = ManifestGuard(services.bucket, export)
+        self._guard = ManifestGuard(services.bucket, services.manifests, export)
         self._transferred: list[TransferResult] = []
         self._bytes_copied = 0
         self._has_changed = False
@@ -197,7 +197,7 @@ class PeriodSync:
             size_bytes=sum(stored.size for stored in objects),
             bytes_copied=self._bytes_copied,
             columns_changed=False,
-            manifest=self._bucket.manifest_uri(self._export) if has_manifest else None,
+            manifest=self._services.manifests.uri(self._export) if has_manifest else None,
             error=error,
         )
 

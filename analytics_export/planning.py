@@ -103,7 +103,7 @@ class Planning:
             size_bytes=found.size_bytes if found else 0,
             bytes_copied=0,
             columns_changed=False,
-            manifest=self._services.bucket.manifest_uri(planned.export) if found else None,
+            manifest=self._services.manifests.uri(planned.export) if found else None,
             error=error,
         )
 

@@ -97,7 +97,7 @@ class Run:
             size_bytes=complete.size_bytes,
             bytes_copied=0,
             columns_changed=False,
-            manifest=self._services.bucket.manifest_uri(complete.export),
+            manifest=self._services.manifests.uri(complete.export),
             error=None,
         )
 
@@ -160,7 +160,7 @@ class Run:
             return summary.columns
         if before in found.listed:
             with suppress(ExportError):
-                stored = self._services.bucket.manifest(before, found.listed[before])
+                stored = self._services.manifests.read(before, found.listed[before])
                 return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 

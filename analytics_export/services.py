@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.manifests import Manifests
 from analytics_export.logs import Log
 from analytics_export.retries import Deadline
 from analytics_export.source.download import Source
@@ -17,6 +18,7 @@ class Services:
     service: ExportService
     source: Source
     bucket: Bucket
+    manifests: Manifests
     pool: TransferPool
     deadline: Deadline
     analytics_id: str

@@ -7,8 +7,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
-from analytics_export.bucket.bucket import Bucket, ListedManifest
 from analytics_export.bucket.manifest import Summary
+from analytics_export.bucket.manifests import ListedManifest, Manifests
 from analytics_export.errors import ExportError
 from analytics_export.export_request import ExportRequest
 from analytics_export.periods import Export
@@ -31,24 +31,24 @@ class Survey:
 def survey(services: Services, request: ExportRequest, pool: Executor) -> Survey:
     """List the manifests once, from the period before the first; read, side by side, what the listing does not say.
 
-    `request` names at least one export. Raises as `Bucket.manifests` does.
+    `request` names at least one export. Raises as `Manifests.listed` does.
     """
     at_s = services.deadline.clock.monotonic()
     first, last = request.exports[0], request.exports[-1]
-    bucket = services.bucket
-    listed = bucket.manifests(first.previous or first, last)
+    manifests = services.manifests
+    listed = manifests.listed(first.previous or first, last)
     summaries = {export: each.summary for export, each in listed.items() if each.summary is not None}
     if request.skip_complete:
         unknown = [export for export in request.exports if export in listed and export not in summaries]
-        read = side_by_side(pool, lambda export: _summary(bucket, export, listed[export]), unknown)
+        read = side_by_side(pool, lambda export: _summary(manifests, export, listed[export]), unknown)
         summaries |= {export: each for export, each in zip(unknown, read, strict=True) if each is not None}
     return Survey(listed, summaries, at_s)
 
 
-def _summary(bucket: Bucket, export: Export, listed: ListedManifest) -> Summary | None:
+def _summary(manifests: Manifests, export: Export, listed: ListedManifest) -> Summary | None:
     """Read one manifest; None where it is none, or cannot be read: its own period finds out why."""
     with suppress(ExportError):
-        stored = bucket.manifest(export, listed)
+        stored = manifests.read(export, listed)
         return stored.manifest.summary if stored.manifest else None
     return None
 

@@ -8,7 +8,8 @@ source's side heals itself below `SourceStream.read`; the bucket's side is heale
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics_export.bucket.bucket import Bucket, PreconditionFailed
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.cloud_storage import PreconditionFailed
 from analytics_export.bucket.csv_header import CsvFormat, HeaderSniffer
 from analytics_export.bucket.guard import ManifestGuard
 from analytics_export.bucket.manifest import StoredObject

@@ -3,8 +3,10 @@
 import threading
 from contextlib import suppress
 
-from analytics_export.bucket.bucket import NOTHING_STORED, Bucket, ListedManifest, PreconditionFailed
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.cloud_storage import PreconditionFailed
 from analytics_export.bucket.manifest import Manifest, StoredObject
+from analytics_export.bucket.manifests import NOTHING_STORED, ListedManifest, Manifests
 from analytics_export.errors import Conflict, ExportError
 from analytics_export.periods import Export
 
@@ -15,8 +17,9 @@ class ManifestGuard:
     Transfers of one period share it.
     """
 
-    def __init__(self, bucket: Bucket, export: Export) -> None:
+    def __init__(self, bucket: Bucket, manifests: Manifests, export: Export) -> None:
         self._bucket = bucket
+        self._manifests = manifests
         self._export = export
         self._lock = threading.Lock()
         self._stored = NOTHING_STORED
@@ -30,7 +33,7 @@ class ManifestGuard:
 
     def read(self, listed: ListedManifest | None = None) -> None:
         """Begin an attempt with what stands there now, or with what a listing has just told."""
-        self._stored = self._bucket.manifest(self._export, listed)
+        self._stored = self._manifests.read(self._export, listed)
         self._is_withdrawn = False
 
     def withdraw_once(self, *, replaces: bool) -> None:
@@ -45,11 +48,11 @@ class ManifestGuard:
 
     def withdraw(self) -> None:
         """Remove the manifest if one is there by now; raises Conflict where another run has just written one."""
-        name = self._bucket.layout.manifest(self._export)
-        generation = self._stored.generation or self._bucket.generation(name)
+        generation = self._stored.generation or self._manifests.generation(self._export)
         if generation:
             try:
-                self._bucket.remove(name, generation=generation)  # this one: a late request must not remove a later one
+                # by generation: a late request must not remove a later manifest
+                self._manifests.remove(self._export, generation=generation)
             except PreconditionFailed as exc:
                 raise Conflict("Another run wrote the period's manifest meanwhile.") from exc
         self._withdrawn = self._stored.manifest or self._withdrawn
@@ -64,7 +67,7 @@ class ManifestGuard:
         if self._withdrawn is not None:
             with suppress(ExportError):  # the failure that led here is the one to report
                 self.verify(self._withdrawn.objects)
-                self._stored = self._bucket.write_manifest(self._withdrawn, replaces_generation=0)
+                self._stored = self._manifests.write(self._withdrawn, replaces_generation=0)
 
     def verify(self, objects: tuple[StoredObject, ...]) -> None:
         """Check that the bucket holds these files for the period and no others; raises Conflict."""
@@ -77,10 +80,9 @@ class ManifestGuard:
         The files are listed before and after: a manifest that another run made untrue in between is removed again.
         """
         self.verify(manifest.objects)
-        self._stored = self._bucket.write_manifest(manifest, replaces_generation=self._stored.generation)
+        self._stored = self._manifests.write(manifest, replaces_generation=self._stored.generation)
         try:
             self.verify(manifest.objects)
         except Conflict:
-            name = self._bucket.layout.manifest(self._export)
-            self._bucket.remove(name, generation=self._stored.generation)
+            self._manifests.remove(self._export, generation=self._stored.generation)
             raise
