@@ -1,4 +1,4 @@
-"""What the bucket's manifests say, several aggregations and frequencies side by side."""
+"""The summaries of all manifests, of several aggregations and frequencies side by side."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -10,13 +10,13 @@ from analytics_export.periods import Export, Period
 from analytics_export.survey import side_by_side
 
 REQUESTS_AT_ONCE = 32
-"""Each only waits for its answer."""
+"""Each request mostly waits for its answer."""
 
 
 def summaries(manifests: Manifests, request: CoverageRequest) -> dict[Kind, dict[Export, Summary]]:
-    """Return what the manifests up to the last period that is due say, at the price of one request a thousand.
+    """Return the summaries of the manifests up to the last period that is due, in one request per thousand.
 
-    A manifest whose listing does not tell is read, at one request more; one that cannot be read completes nothing.
+    A manifest whose metadata do not count is read, in one more request. An invalid one does not make a period complete.
     Raises as `Manifests.listed` does.
     """
     pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="inventory")

@@ -1,4 +1,4 @@
-"""What the periods of one call work with."""
+"""The objects that the periods of one call share."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from analytics_export.transfer_pool import TransferPool
 
 @dataclass(frozen=True)
 class Services:
-    """The collaborators of one call, shared by its threads."""
+    """Shared by all threads of one call."""
 
     service: ExportService
     source: Source

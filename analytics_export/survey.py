@@ -1,4 +1,4 @@
-"""One listing of the bucket: what the manifests of the periods asked for say."""
+"""The manifests that one listing of the bucket finds, for the periods asked for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
@@ -20,16 +20,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Survey:
-    """What one listing said, and what was read because it did not."""
+    """What one listing found, and what had to be read because its metadata did not say it."""
 
     listed: Mapping[Export, ListedManifest]
     summaries: Mapping[Export, Summary]
     at_s: float
-    """When, on the clock's own count of seconds."""
+    """When it was listed, on the clock's monotonic seconds."""
 
 
 def survey(services: Services, request: ExportRequest, pool: Executor) -> Survey:
-    """List the manifests once, from the period before the first; read, side by side, what the listing does not say.
+    """List the manifests from the period before the first on; read those whose metadata do not say enough.
 
     `request` names at least one export. Raises as `Manifests.listed` does.
     """
@@ -46,7 +46,7 @@ def survey(services: Services, request: ExportRequest, pool: Executor) -> Survey
 
 
 def _summary(manifests: Manifests, export: Export, listed: ListedManifest) -> Summary | None:
-    """Read one manifest; None where it is none, or cannot be read: its own period finds out why."""
+    """Read one manifest; None where it is invalid or cannot be read. The work on its period finds out why."""
     with suppress(ExportError):
         stored = manifests.read(export, listed)
         return stored.manifest.summary if stored.manifest else None
@@ -56,7 +56,7 @@ def _summary(manifests: Manifests, export: Export, listed: ListedManifest) -> Su
 def side_by_side(pool: Executor, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
     """Return what `call` returns for each value, in their order; raises what the first of them raises.
 
-    Each runs in a context of its own: the call's time limit and functions-framework's execution id are found there.
+    Each runs in its own copy of the context, which holds the call's time limit and functions-framework's execution id.
     """
     futures = [pool.submit(copy_context().run, call, value) for value in values]
     return [future.result() for future in futures]

@@ -208,7 +208,9 @@ class Bucket:
 
 
 def _stored(blob: Blob) -> StoredObject:
-    return StoredObject(blob.name, blob.size or 0, blob.crc32c, str(blob.generation))  # a testbench leaves out a 0
+    return StoredObject(
+        blob.name, blob.size or 0, blob.crc32c, str(blob.generation)
+    )  # Google's testbench omits a size of 0
 
 
 def _generation_of(replaced: StoredObject | None) -> int:

@@ -1,4 +1,4 @@
-"""One period's manifest while a run may change what it names."""
+"""Keeps a period's manifest true while a run changes its files."""
 
 import threading
 from contextlib import suppress
@@ -12,9 +12,9 @@ from analytics_export.periods import Export
 
 
 class ManifestGuard:
-    """Takes the manifest away before the bucket stops being what it says, and writes it when the period is complete.
+    """Removes the manifest before the first change becomes visible, and writes it when the period is complete.
 
-    Transfers of one period share it.
+    The transfers of one period share it.
     """
 
     def __init__(self, bucket: Bucket, manifests: Manifests, export: Export) -> None:
@@ -28,18 +28,18 @@ class ManifestGuard:
 
     @property
     def manifest(self) -> Manifest | None:
-        """What stands there, as far as this run knows."""
+        """The manifest in the bucket, as far as this run knows."""
         return self._stored.manifest
 
     def read(self, listed: ListedManifest | None = None) -> None:
-        """Begin an attempt with what stands there now, or with what a listing has just told."""
+        """Begin an attempt: read the manifest, of the generation that a listing has just found, or the newest."""
         self._stored = self._manifests.read(self._export, listed)
         self._is_withdrawn = False
 
     def withdraw_once(self, *, replaces: bool) -> None:
-        """Remove the manifest before a file becomes visible; once an attempt, however many files there are.
+        """Remove the manifest before a file becomes visible; once per attempt, however many files there are.
 
-        Where content is replaced the bucket is asked even if no manifest was there: another run may have written one
+        When a file is replaced, the bucket is asked even if no manifest was there: another run may have written one
         since.
         """
         with self._lock:
@@ -47,7 +47,7 @@ class ManifestGuard:
                 self.withdraw()
 
     def withdraw(self) -> None:
-        """Remove the manifest if one is there by now; raises Conflict where another run has just written one."""
+        """Remove the manifest if there is one; raises Conflict where another run has just written it."""
         generation = self._stored.generation or self._manifests.generation(self._export)
         if generation:
             try:
@@ -60,24 +60,25 @@ class ManifestGuard:
         self._is_withdrawn = True
 
     def restore(self) -> None:
-        """Put a manifest back that was withdrawn for a change which was then refused, if the bucket is as it says.
+        """Write the withdrawn manifest again after the change was refused, if its files are all still there.
 
-        Only where every upload is known to have ended: one that was given up on may still become visible.
+        To be called only when every upload is known to have ended: one that was given up may still become visible.
         """
         if self._withdrawn is not None:
-            with suppress(ExportError):  # the failure that led here is the one to report
+            with suppress(ExportError):  # the failure that led here is reported instead
                 self.verify(self._withdrawn.objects)
                 self._stored = self._manifests.write(self._withdrawn, replaces_generation=0)
 
     def verify(self, objects: tuple[StoredObject, ...]) -> None:
-        """Check that the bucket holds these files for the period and no others; raises Conflict."""
+        """Raise Conflict unless the period's objects in the bucket are exactly these."""
         if set(self._bucket.files(self._export).values()) != set(objects):
             raise Conflict("Another run changed the period's files meanwhile.")
 
     def commit(self, manifest: Manifest) -> None:
-        """Write the manifest of a complete period; raises Conflict where another run changed it or its files.
+        """Write the manifest of a complete period; raises Conflict where another run has changed it or a file.
 
-        The files are listed before and after: a manifest that another run made untrue in between is removed again.
+        The files are listed before and after. If another run has replaced one in between, the manifest is deleted
+        again.
         """
         self.verify(manifest.objects)
         self._stored = self._manifests.write(manifest, replaces_generation=self._stored.generation)
