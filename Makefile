@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve picture test soak bench bench-quick lint checkov types format lock clean
+.PHONY: help demo serve picture test soak mutants bench bench-quick lint checkov types format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,14 @@ bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less w
 soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare
 	$(BIN)/python -m tests.soak $(SOAK)
 
+$(VENV)-mutants/.installed: requirements.txt requirements-dev.txt requirements-mutants.txt
+	$(PYTHON) -m venv $(VENV)-mutants
+	$(VENV)-mutants/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -r requirements-mutants.txt
+	@touch $@
+
+mutants: $(VENV)-mutants/.installed ## small changes of the package that no test notices, ten minutes; MUTANTS="transfer bucket.guard"
+	@$(VENV)-mutants/bin/python -m tests.mutants $(MUTANTS)
+
 lint: $(VENV)/.installed checkov ## ruff: rules and format; checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,6 +73,7 @@ lock: ## compile requirements*.in anew (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header bench/requirements.in -o bench/requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-checkov.in -o requirements-checkov.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-mutants.in -o requirements-mutants.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(VENV)-checkov $(BENCH_VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-mutants $(BENCH_VENV) mutants .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -8,10 +8,10 @@ call `main.export_analytics` itself; what needs a process of its own (its memory
 
 import io
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from types import SimpleNamespace
@@ -109,14 +109,14 @@ def _clock() -> Clock:
 
 
 class _Output:
-    """Standard output as `Log` sees it: each call's lines go to the function that was called."""
+    """Standard output as `Log` sees it: a call's lines go to the function that was called."""
 
     def write(self, text: str) -> None:
-        with suppress(LookupError):
-            _called.get().write(text)
+        called = _called.get(None)
+        (called or sys.stdout).write(text)
 
     def flush(self) -> None:
-        pass
+        sys.stdout.flush()
 
 
 # In the place of the function in a process of its own: now, because pytest imports the conftests before any hook runs.
