@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 import flask
 import pytest
+from requests.structures import CaseInsensitiveDict
 
 import local.function
 import main
@@ -70,7 +71,9 @@ class FunctionInProcess(local.function.FunctionProcess):
         data = raw if raw is not None or body is None else flask.json.dumps(body).encode()
         began = time.monotonic()
         answer = self._client().open(f"/{path}", method=method, data=data, query_string=query, headers=headers)
-        return Answer(answer.status_code, answer.headers, answer.text, time.monotonic() - began)
+        return Answer(
+            answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.text, time.monotonic() - began
+        )
 
     def output(self) -> str:
         return self._written.getvalue()
@@ -84,8 +87,8 @@ class FunctionInProcess(local.function.FunctionProcess):
     def _needs_a_process(self, *_: object, **__: object) -> NoReturn:
         pytest.skip("needs the function in a process of its own")
 
-    pid = url = is_running = output_path = property(_needs_a_process)  # type: ignore[assignment]
-    kill = terminate = peak_rss_bytes = _needs_a_process  # type: ignore[assignment]
+    pid = url = is_running = output_path = property(_needs_a_process)
+    kill = terminate = peak_rss_bytes = _needs_a_process
 
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -119,8 +122,8 @@ class _Output:
         sys.stdout.flush()
 
 
-# In the place of the function in a process of its own: now, because pytest imports the conftests before any hook runs.
-local.function.FunctionProcess = FunctionInProcess  # type: ignore[misc]
-main._app = lambda: _called.get().app()  # type: ignore[assignment] # noqa: SLF001
-app.Clock = _clock  # type: ignore[misc, assignment]
-logs.sys = SimpleNamespace(stdout=_Output())  # type: ignore[assignment]
+# Now, because pytest imports the conftests before it calls any hook.
+patch.object(local.function, "FunctionProcess", FunctionInProcess).start()
+patch.object(main, "_app", lambda: _called.get().app()).start()
+patch.object(app, "Clock", _clock).start()
+patch.object(logs, "sys", SimpleNamespace(stdout=_Output())).start()

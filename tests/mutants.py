@@ -55,7 +55,9 @@ def mutants_of(path: Path) -> list[str]:
 
 def chosen(modules: Sequence[str]) -> dict[str, list[str]]:
     """The mutants of these modules, or of all of them, by module. Exits where there is no such module."""
-    paths = {str(path.relative_to(PACKAGE).with_suffix("")).replace("/", "."): path for path in Path(PACKAGE).rglob("*.py")}
+    paths = {
+        str(path.relative_to(PACKAGE).with_suffix("")).replace("/", "."): path for path in Path(PACKAGE).rglob("*.py")
+    }
     if unknown := set(modules) - set(paths):
         sys.exit(f"There is no {', '.join(sorted(unknown))}; expected some of {', '.join(sorted(paths))}.")
     made = {module: mutants_of(paths[module]) for module in sorted(modules or paths)}
@@ -72,7 +74,7 @@ def try_all(names: Sequence[str]) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     written = FOLDER / "mutmut.log"
-    command = [Path(sys.executable).parent / "mutmut", "run", "--max-children", str(AT_ONCE), *names]
+    command = [str(Path(sys.executable).parent / "mutmut"), "run", "--max-children", str(AT_ONCE), *names]
     with written.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as running:
         try:
             running.wait(BOUND_S)

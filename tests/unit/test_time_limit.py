@@ -123,7 +123,9 @@ def test_work_that_hangs_is_left_behind_and_what_it_waits_for_is_named(release: 
         with limit.waiting_for("storage.googleapis.com"), limit.waiting_for("example.org"):
             release.wait(30)
 
-    with pytest.raises(DeadlineReached, match=r"hangs, waiting for example\.org, storage\.googleapis\.com\. Call again"):
+    with pytest.raises(
+        DeadlineReached, match=r"hangs, waiting for example\.org, storage\.googleapis\.com\. Call again"
+    ):
         limit.run(work, every_second=nothing)
     assert limit.is_over
 

@@ -69,7 +69,15 @@ def test_an_empty_object_may_lack_its_size() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", [], None, {"size": "10", "crc32c": "x"}, {"size": "10", "generation": "17"}, DONE | {"size": "ten"}],
+    [
+        b"",
+        b"<html>",
+        [],
+        None,
+        {"size": "10", "crc32c": "x"},
+        {"size": "10", "generation": "17"},
+        DONE | {"size": "ten"},
+    ],
     ids=str,
 )
 def test_a_finished_upload_that_does_not_tell_is_settled_by_the_object_itself(body: object) -> None:
