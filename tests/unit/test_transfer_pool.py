@@ -171,6 +171,38 @@ def test_what_waits_when_the_call_ends_is_told_to_be_late() -> None:
     assert not second.has_run
 
 
+def test_a_call_of_map_that_waits_then_is_told_the_same() -> None:
+    call = Call()
+    has_begun, may_end = threading.Event(), threading.Event()
+    first = File()
+
+    def hold() -> None:
+        has_begun.set()
+        may_end.wait(30)
+
+    first.while_running = hold
+    raised: list[ExportError] = []
+
+    def wait() -> None:
+        try:
+            call.pool.map(str, [1])
+        except ExportError as error:
+            raised.append(error)
+
+    transfer = threading.Thread(target=call.run, args=[first])
+    transfer.start()
+    assert has_begun.wait(30)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while call.pool._executor._work_queue.qsize() == 0:  # noqa: SLF001 - until it is in the queue
+        may_end.wait(0.001)
+    call.pool.close()
+    may_end.set()
+    for thread in (transfer, waiting):
+        thread.join(30)
+    assert [error.type for error in raised] == ["deadline"]
+
+
 def test_map_keeps_the_order_and_raises_what_a_call_raised(call: Call) -> None:
     assert call.pool.map(lambda number: number * 2, [1, 2, 3]) == [2, 4, 6]
     with pytest.raises(DeadlineReached):
