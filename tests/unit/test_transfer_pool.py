@@ -149,30 +149,8 @@ def test_as_many_run_at_the_same_time_as_the_pool_is_large() -> None:
     call.pool.close()
 
 
-def test_what_waits_when_the_call_ends_is_told_to_be_late() -> None:
-    """The answer is out by then; whoever still waits for it must end."""
-    call = Call()
-    has_begun, may_end = threading.Event(), threading.Event()
-    first, second = File(), File()
-
-    def hold() -> None:
-        has_begun.set()
-        may_end.wait(30)
-
-    first.while_running = hold
-    ended: list[list[str]] = []
-    waiting = threading.Thread(target=lambda: ended.append(call.run(first, second)))
-    waiting.start()
-    assert has_begun.wait(30)
-    call.pool.close()
-    may_end.set()
-    waiting.join(30)
-    assert ended == [["copied", "deadline"]]
-    assert not second.has_run
-
-
-def test_a_call_of_map_that_waits_then_is_told_the_same() -> None:
-    call = Call()
+def when_the_call_ends(call: Call, waiting: Callable[[], object]) -> File:
+    """End a call while one transfer runs and `waiting` is behind it in the pool, and see both return."""
     has_begun, may_end = threading.Event(), threading.Event()
     first = File()
 
@@ -181,26 +159,37 @@ def test_a_call_of_map_that_waits_then_is_told_the_same() -> None:
         may_end.wait(30)
 
     first.while_running = hold
-    raised: list[ExportError] = []
-
-    def wait() -> None:
-        try:
-            call.pool.map(str, [1])
-        except ExportError as error:
-            raised.append(error)
-
-    transfer = threading.Thread(target=call.run, args=[first])
-    transfer.start()
+    threads = [threading.Thread(target=call.run, args=[first]), threading.Thread(target=waiting)]
+    threads[0].start()
     assert has_begun.wait(30)
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    while call.pool._executor._work_queue.qsize() == 0:  # noqa: SLF001 - until it is in the queue
+    threads[1].start()
+    while call.pool._executor._work_queue.empty():  # noqa: SLF001 - until it is in the queue
         may_end.wait(0.001)
     call.pool.close()
     may_end.set()
-    for thread in (transfer, waiting):
+    for thread in threads:
         thread.join(30)
-    assert [error.type for error in raised] == ["deadline"]
+    return first
+
+
+def test_a_transfer_that_waits_when_the_call_ends_is_late(call: Call) -> None:
+    second, ended = File(), []
+    first = when_the_call_ends(call, lambda: ended.extend(call.run(second)))
+    assert ended == ["deadline"]
+    assert (first.has_run, second.has_run) == (True, False)
+
+
+def test_a_header_that_waits_to_be_read_when_the_call_ends_is_late(call: Call) -> None:
+    ended = []
+
+    def read_headers() -> None:
+        try:
+            call.pool.map(str, [1])
+        except ExportError as error:
+            ended.append(error.type)
+
+    when_the_call_ends(call, read_headers)
+    assert ended == ["deadline"]
 
 
 def test_map_keeps_the_order_and_raises_what_a_call_raised(call: Call) -> None:
