@@ -81,7 +81,10 @@ def try_all(names: Sequence[str]) -> None:
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGINT)  # it keeps what it knows
     if not any(result is not None for result in results().values()):
-        sys.exit(f"mutmut tried no mutant; {written} says why.")
+        sys.exit(
+            f"mutmut tried no mutant; see {written}. Where a test failed without one, this shows which:\n"
+            "  .venv/bin/pytest -p tests.in_process tests/unit tests/contract tests/situations/test_transfers.py"
+        )
 
 
 def results() -> Mapping[str, int | None]:
