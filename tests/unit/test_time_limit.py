@@ -14,15 +14,11 @@ from analytics_export.time_limit import MAX_LEFT_BEHIND, TimeLimit, TimeLimitOve
 SOON_S = 0.02
 
 
-@pytest.fixture(autouse=True)
-def _hanging_is_noticed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """What hanging work waits for, set at the end of the test; it is left behind soon."""
     monkeypatch.setattr(time_limit, "HANGING_S", 0.1)
     monkeypatch.setattr(time_limit, "_left_behind", [])
-
-
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    """What hanging work waits for; set at the end of the test."""
     event = threading.Event()
     yield event
     event.set()
