@@ -17,7 +17,7 @@ SOON_S = 0.02
 @pytest.fixture
 def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """What hanging work waits for, set at the end of the test; it is left behind soon."""
-    monkeypatch.setattr(time_limit, "HANGING_S", 0.1)
+    monkeypatch.setattr(time_limit, "HANGING_S", 0.3)
     monkeypatch.setattr(time_limit, "_left_behind", [])
     event = threading.Event()
     yield event
@@ -63,13 +63,9 @@ def test_progress_is_reported_while_it_lasts(monkeypatch: pytest.MonkeyPatch) ->
 def test_its_connections_are_closed_after_the_grace_and_what_waited_in_one_ends() -> None:
     ours, theirs = socket.socketpair()
     limit = limit_of(0, grace_s=SOON_S)
-
-    def work() -> bytes:
-        limit.watch(ours)
-        return ours.recv(1)
-
     with ours, theirs:
-        assert limit.run(work, every_second=nothing) == b""
+        limit.watch(ours)
+        assert limit.run(lambda: ours.recv(1), every_second=nothing) == b""
     assert limit.is_over
     with pytest.raises(TimeLimitOver):
         limit.check()
@@ -162,16 +158,19 @@ def test_whatever_fails_after_the_connections_were_closed_failed_for_that() -> N
     deadline = DeadlineReached("it says so itself")
 
     def work() -> list[object]:
-        before = because_time_is_over(UpstreamUnavailable("it broke off"))
         while not limit.is_over:
             waits.wait(0.001)
-        return [before, because_time_is_over(UpstreamUnavailable("it broke off")), because_time_is_over(deadline)]
+        return [because_time_is_over(UpstreamUnavailable("it broke off")), because_time_is_over(deadline)]
 
-    before, after, same = limit.run(work, every_second=nothing)
-    assert isinstance(before, UpstreamUnavailable)
-    assert isinstance(after, DeadlineReached)
-    assert after.detail.startswith("it broke off ")
+    meant, same = limit.run(work, every_second=nothing)
+    assert isinstance(meant, DeadlineReached)
+    assert meant.detail.startswith("it broke off ")
     assert same is deadline
+
+
+def test_before_that_an_error_means_what_it_says() -> None:
+    error = UpstreamUnavailable("it broke off")
+    assert limit_of(60).run(lambda: because_time_is_over(error), every_second=nothing) is error
 
 
 def test_outside_of_a_call_an_error_means_what_it_says() -> None:
