@@ -105,9 +105,14 @@ def test_a_new_file_of_a_period_without_a_manifest_costs_no_request(destination:
     assert destination.requests == 0
 
 
-def test_where_a_file_is_replaced_a_manifest_that_was_written_since_is_taken_away(destination: Destination) -> None:
+@pytest.mark.parametrize("has_read", [True, False], ids=["read", "known from a listing to be missing"])
+def test_where_a_file_is_replaced_a_manifest_that_was_written_since_is_taken_away(
+    destination: Destination,
+    has_read: bool,  # noqa: FBT001 - a table
+) -> None:
     destination.put_file()
-    destination.guard.read()
+    if has_read:
+        destination.guard.read()
     destination.put_manifest(destination.true_manifest("another run"))
     destination.guard.withdraw_once(replaces=True)
     assert destination.manifest is None
