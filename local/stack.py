@@ -21,11 +21,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google_storage
 
 from local.clock import Clock
-from local.cloud_tasks import CloudTasks
 from local.export_service import ExportService
 from local.faults import Faults
 from local.secret_manager import SecretManager
-from local.storage import Storage
+from local.storage.storage import Storage
+from local.tasks.cloud_tasks import CloudTasks
 
 ANALYTICS_ID = "local-analytics-id"
 API_KEY = "local-api-key-0123456789"

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from local.function import FunctionProcess
-from local.objects import Change
+from local.storage.objects import Change
 from local.stack import Stack
 
 FIRST_DAY = date(2020, 1, 1)

@@ -13,7 +13,7 @@ import google_crc32c
 import pytest
 
 from local.faults import Kind
-from local.objects import Change
+from local.storage.objects import Change
 from local.stack import ANALYTICS_ID, Stack
 from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem
 from tests.bucket import Bucket

@@ -12,10 +12,10 @@ from analytics_export import tasks as module
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Clock, Deadline
 from analytics_export.tasks import THREADS, FanOut, NewTask, TaskQueue, task_id
-from local.cloud_tasks import CloudTasks
+from local.tasks.cloud_tasks import CloudTasks
 from local.faults import Faults, Kind
 from local.stack import QUEUE
-from local.task_rules import TASK_ID
+from local.tasks.rules import TASK_ID
 from tests.recorder import Recorder
 
 

@@ -16,8 +16,9 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcTransport,
 )
 
-from local.export_service import ReportPeriod, V1Form
+from local.export_service import V1Form
 from local.faults import Kind
+from local.report_period import ReportPeriod
 from local.reports import BLOCK_ROWS, report
 from local.stack import ANALYTICS_ID, API_KEY, SECRET, Stack
 

@@ -15,10 +15,10 @@ from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 from google.cloud.tasks_v2.types import HttpMethod, ListTasksRequest, Queue, Task
 
-from local.cloud_tasks import CloudTasks
 from local.faults import Faults, Kind
 from local.stack import QUEUE, Stack
-from local.task_rules import RetryRules
+from local.tasks.cloud_tasks import CloudTasks
+from local.tasks.rules import RetryRules
 from tests.recorder import Recorder, Says
 
 URL = "https://queue.invalid/"

@@ -14,7 +14,7 @@ import google_crc32c
 from google.api_core.exceptions import NotFound
 
 from local.function import Answer, FunctionProcess
-from local.objects import Change
+from local.storage.objects import Change
 from local.stack import API_KEY, BUCKET, Stack
 
 DAY = {"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"}

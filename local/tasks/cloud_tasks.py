@@ -1,7 +1,7 @@
 """A stand-in of Cloud Tasks: the parts of `google.cloud.tasks.v2` that a fan-out needs, over plaintext gRPC.
 
 CreateTask, ListTasks, GetQueue, PauseQueue, ResumeQueue, PurgeQueue and TestIamPermissions; everything else is
-UNIMPLEMENTED. It delivers: `local.task_queue` says how, `local.task_rules` what is refused.
+UNIMPLEMENTED. It delivers: `local.tasks.queue` says how, `local.tasks.rules` what is refused.
 """
 
 import threading
@@ -16,8 +16,8 @@ from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest, TestIamPermi
 from local.faults import Faults
 from local.grpc_service import GrpcService, Method, abort, lose_answer, suffer
 from local.request_log import Request, RequestLog
-from local.task_queue import Queue
-from local.task_rules import DEFAULT_DEADLINE, Refused, check_queue_name, check_task, task_id
+from local.tasks.queue import Queue
+from local.tasks.rules import DEFAULT_DEADLINE, Refused, check_queue_name, check_task, task_id
 
 INVOKER = "analytics-export-invoke@local.iam.gserviceaccount.com"
 LARGEST_PAGE = 1000

@@ -8,8 +8,8 @@ from google.cloud.tasks_v2.types import Task
 
 from local.faults import Fault, Faults, Kind
 from local.request_log import Request, RequestLog
-from local.task_delivery import NO_ANSWER_STATUS, Attempt, Delivery, Reply, headers
-from local.task_rules import sent_headers
+from local.tasks.delivery import NO_ANSWER_STATUS, Attempt, Delivery, Reply, headers
+from local.tasks.rules import sent_headers
 
 OPERATION = "task.deliver"
 

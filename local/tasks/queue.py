@@ -2,12 +2,12 @@
 
 What is modelled, and how:
 
-- At most `max_concurrent_dispatches` calls at once, at the pace of `local.task_pace`. The longest due goes first; there
-  is no other order.
+- At most `max_concurrent_dispatches` calls at once, at the pace of `local.tasks.pace`. The longest due goes first;
+  there is no other order.
 - 2xx ends a task. Anything else, no answer within the task's dispatch deadline (504) and a broken connection (503)
   are failures: another try after the backoff of `retry`, or after Retry-After where that is longer. After
   `max_attempts` the task is deleted; there are no dead letters (`gave_up` knows them all the same).
-- 429 and 503 slow the whole queue down (`local.task_pace`); other errors delay nothing but their own task.
+- 429 and 503 slow the whole queue down (`local.tasks.pace`); other errors delay nothing but their own task.
 - The name of a task stays taken while it lives and for `name_memory_s` after its end.
 - While there is no target, nothing is delivered.
 """
@@ -22,10 +22,10 @@ from google.cloud.tasks_v2.types import Task
 
 from local.faults import Fault, Faults, Kind
 from local.request_log import RequestLog
-from local.task_caller import Caller
-from local.task_delivery import Attempt, Reply
-from local.task_pace import Pace
-from local.task_rules import RetryRules
+from local.tasks.caller import Caller
+from local.tasks.delivery import Attempt, Reply
+from local.tasks.pace import Pace
+from local.tasks.rules import RetryRules
 
 TICK_S = 0.05
 """How soon a changed limit or target is noticed."""

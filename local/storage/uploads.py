@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from local.objects import Draft, ObjectInfo, ObjectStore, Precondition
+from local.storage.objects import Draft, ObjectInfo, ObjectStore, Precondition
 
 QUANTUM_BYTES = 256 << 10
 
@@ -25,8 +25,8 @@ class ChecksumError(ValueError):
     """The bytes are not those that were declared; the text says which they are."""
 
 
-class State(Enum):
-    """Where a session stands."""
+class SessionState(Enum):
+    """How far a session is."""
 
     OPEN = auto()
     DONE = auto()
@@ -95,7 +95,7 @@ class Session:
     wanted: Wanted
     draft: Draft
     total_bytes: int | None
-    state: State = State.OPEN
+    state: SessionState = SessionState.OPEN
     lost_status: int = 410
     result: ObjectInfo | None = None
     writer: int = 0
@@ -116,7 +116,7 @@ class Session:
 
         Check its range, and end whoever still writes. Gives back the new writer's number.
         """
-        if self.state is State.DONE:
+        if self.state is SessionState.DONE:
             return self.writer
         if content_range.total is not None:
             if self.total_bytes is not None and self.total_bytes != content_range.total:
@@ -132,7 +132,7 @@ class Session:
     def append(self, writer: int, data: bytes) -> bool:
         """Keep some bytes; False if this writer has been taken over from or the session is over."""
         with self.lock:
-            if writer != self.writer or self.state is not State.OPEN:
+            if writer != self.writer or self.state is not SessionState.OPEN:
                 return False
             self.draft.append(data)
             return True
@@ -151,25 +151,25 @@ class Session:
                 metadata=self.wanted.metadata,
             )
         except Exception:
-            self.end(State.CANCELLED)
+            self.end(SessionState.CANCELLED)
             raise
-        self.state = State.DONE
+        self.state = SessionState.DONE
         return self.result
 
     def cancel(self) -> None:
         """The client wants it no more."""
         with self.lock:
-            if self.state is State.OPEN:
-                self.end(State.CANCELLED)
+            if self.state is SessionState.OPEN:
+                self.end(SessionState.CANCELLED)
 
     def lose(self, status: int) -> None:
         """Forget what arrived; later requests are answered `status`."""
         with self.lock:
             self.lost_status = status
-            if self.state is State.OPEN:
-                self.end(State.LOST)
+            if self.state is SessionState.OPEN:
+                self.end(SessionState.LOST)
 
-    def end(self, state: State) -> None:
+    def end(self, state: SessionState) -> None:
         """Throw away what arrived."""
         self.state = state
         self.draft.discard()
@@ -201,4 +201,4 @@ class Sessions:
     def open_sessions(self) -> list[Session]:
         """Those that are neither done, nor cancelled, nor lost."""
         with self._lock:
-            return [session for session in self._sessions.values() if session.state is State.OPEN]
+            return [session for session in self._sessions.values() if session.state is SessionState.OPEN]
