@@ -4,6 +4,7 @@ Headers and queries hold keys, tokens and signatures: they are kept, and never p
 """
 
 import threading
+import time
 from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
@@ -38,6 +39,8 @@ class Request:
     received_bytes: int = 0
     sent_bytes: int = 0
     """Body bytes, both."""
+    at: float = field(default_factory=time.monotonic, repr=False)
+    """When it came, by time.monotonic()."""
     is_new_connection: bool = False
     """False when the connection had carried a request before."""
     range: str = ""

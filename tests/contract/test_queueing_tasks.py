@@ -12,11 +12,11 @@ from analytics_export import tasks as module
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Clock, Deadline
 from analytics_export.tasks import THREADS, FanOut, NewTask, TaskQueue, task_id
-from local.tasks.cloud_tasks import CloudTasks
 from local.faults import Faults, Kind
 from local.stack import QUEUE
+from local.tasks.cloud_tasks import CloudTasks
 from local.tasks.rules import TASK_ID
-from tests.recorder import Recorder
+from tests.answering import AnsweringServer
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def test_a_task_posts_its_body_to_wherever_the_queue_leads(queue: TaskQueue, ser
     assert task.http_request.headers["Content-Type"] == "application/json"
     assert json.loads(task.http_request.body) == {"from": 0}
     assert task.dispatch_deadline == timedelta(minutes=30)
-    with Recorder() as function:
+    with AnsweringServer() as function:
         service.queue.targets = [function.url]
         service.queue.wait_until_empty()
-        assert [json.loads(call.body) for call in function.calls] == [{"from": 0}]
+        assert [json.loads(body) for body in function.bodies] == [{"from": 0}]
 
 
 def test_nothing_is_taken_from_the_plan_before_it_is_needed(queue: TaskQueue, faults: Faults) -> None:
