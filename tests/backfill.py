@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from local.function import FunctionProcess
-from local.storage.objects import Change
 from local.stack import Stack
+from local.storage.objects import Change
 
 FIRST_DAY = date(2020, 1, 1)
 ROUNDS = 4

@@ -1,8 +1,9 @@
 """One client's connection: heads by h11, bodies as they are, and the ways to end it.
 
-Bodies of known length pass h11 by, in and out. Its copies of each block would cost processor time, and it refuses to
-write what a fault wants: a body that is not as long as its Content-Length says, a head that ends in the middle, a
-header with odd characters.
+h11 takes 19 us for the head of a request by Google's client, a reader written by hand took 8; the client itself takes
+over 500. Bodies pass h11 by: it copies each block, which takes 5 us for a chunk of 16 KiB, and it refuses to write what
+a fault wants: a body that is not as long as its Content-Length says, a head that ends in the middle, a header with odd
+characters.
 """
 
 import contextlib
@@ -12,12 +13,13 @@ import socket
 import struct
 import termios
 import time
+from collections.abc import Iterator
 from typing import NoReturn
 
 import h11
 
 from local.http.request_head import RequestHead
-from local.http.response import FileRange
+from local.http.response import Block, FileRange
 
 HEAD_BYTES = 1 << 16
 """A longer head is refused."""
@@ -72,25 +74,34 @@ class Connection:
             raise ConnectionAbortedError("the client left in the middle of a body")
         return count
 
+    def read_line(self) -> bytes:
+        """A line of a chunked body, without its end."""
+        while b"\r\n" not in self._ahead:
+            piece = self._socket.recv(PIECE_BYTES)
+            if not piece or len(self._ahead) > HEAD_BYTES:
+                raise ConnectionAbortedError("the client left in the middle of a body")
+            self._ahead += piece
+        line, _, self._ahead = self._ahead.partition(b"\r\n")
+        return line
+
     def send(self, data: bytes) -> None:
         """Send all of it."""
         self._socket.sendall(data)
 
-    def send_some(self, body: bytes | FileRange, start: int, count: int) -> int:
+    def send_some(self, body: Block, start: int, count: int) -> int:
         """Send up to `count` bytes of a body from `start`; gives back how many went out."""
-        if isinstance(body, bytes):
+        if not isinstance(body, FileRange):
             return self._socket.send(memoryview(body)[start : start + count])
         sent = os.sendfile(self._socket.fileno(), body.file.fileno(), body.offset + start, count)
         if not sent:
             raise ConnectionAbortedError("the file is shorter than its owner thought")
         return sent
 
-    def pass_over(self, count: int) -> None:
-        """Read and drop `count` bytes, so that the next request starts at its first byte."""
+    @contextlib.contextmanager
+    def for_a_while(self) -> Iterator[None]:
+        """Wait for each piece `DRAIN_S` at most."""
         self._socket.settimeout(DRAIN_S)
-        view = memoryview(bytearray(min(count, 1 << 20)))
-        while count:
-            count -= self.receive_into(view[:count])
+        yield
         self._socket.settimeout(None)
 
     def break_off(self, *, is_reset: bool) -> NoReturn:

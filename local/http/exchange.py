@@ -6,6 +6,7 @@ from http import HTTPStatus
 from local.faults import Fault, Kind
 from local.http.connection import Connection
 from local.http.fault_injection import COUNTS_REQUEST_BYTES, ENDS, FaultInjection, Overwrite
+from local.http.request_body import ChunkedBody, MeasuredBody
 from local.http.request_head import RequestHead
 from local.http.response import BreakOff, Outcome, Refused
 from local.http.sending import Sending
@@ -31,7 +32,9 @@ class Exchange:
         length = head.headers.value("Content-Length", "0")
         self.is_measured = "transfer-encoding" not in head.headers
         """Whether the body's length was given."""
-        self.body_bytes = self._unread_bytes = int(length) if self.is_measured else 0
+        self.body_bytes = int(length) if self.is_measured else 0
+        """0 where the length was not given."""
+        self._body = MeasuredBody(connection, self.body_bytes) if self.is_measured else ChunkedBody(connection)
         self._awaits_continue = head.headers.value("Expect").lower() == "100-continue"
         self._moved_bytes = 0
         self.is_cut = False
@@ -50,7 +53,7 @@ class Exchange:
         buffer = bytearray(self.body_bytes)
         view, filled = memoryview(buffer), 0
         while filled < len(buffer):
-            filled += self._move_in(view[filled:], self.body_bytes)
+            filled += self._move_in(view[filled:])
         return bytes(buffer)
 
     def read_json(self) -> dict[str, object]:
@@ -68,10 +71,10 @@ class Exchange:
             if self.faults.byte_faults:
                 wanted = min(wanted, self.faults.byte_faults[0].after_bytes - self._moved_bytes)
             throttle = self.faults.find(Kind.THROTTLE)
-            if throttle and wanted and self._unread_bytes:
+            if throttle and wanted and not self._body.is_over:
                 wanted = min(wanted, self.faults.pace(throttle, self._moved_bytes))
         try:
-            return self._move_in(view, wanted)
+            return self._move_in(view[:wanted])
         except (ConnectionError, TimeoutError):
             self.is_cut = self._connection.is_last_request = True
             return 0
@@ -94,15 +97,11 @@ class Exchange:
                 return
             self.faults.act(fault)
 
-    def _move_in(self, view: memoryview, wanted: int) -> int:
-        wanted = min(len(view), wanted, self._unread_bytes)
-        if wanted == 0:
-            return 0
-        if self._awaits_continue:
+    def _move_in(self, view: memoryview) -> int:
+        if self._awaits_continue and view and not self._body.is_over:
             self._awaits_continue = False
             self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        count = self._connection.receive_into(view[:wanted])
-        self._unread_bytes -= count
+        count = self._body.receive_into(view) if view else 0
         self._moved_bytes += count
         self.request.received_bytes += count
         return count
@@ -114,16 +113,25 @@ class Exchange:
         """
         if isinstance(outcome, BreakOff):
             self._connection.break_off(is_reset=outcome.is_reset)
-        if not self.is_measured:
+        if not self.is_measured and not self._body.is_over:
             self._connection.is_last_request = True
         try:
             Sending(self._connection, self.request, self.faults).send(outcome, is_head=self.head.method == "HEAD")
         finally:
             outcome.close()
-        if not self.is_measured or (self._awaits_continue and self._unread_bytes):
+        if self._body.is_over:
+            return
+        if self.is_measured and not self._awaits_continue:
+            self._pass_over()
+        else:
             self._connection.linger()
-        elif self._unread_bytes:
-            self._connection.pass_over(self._unread_bytes)
+
+    def _pass_over(self) -> None:
+        """Read and drop the rest of the body, so that the next request starts at its first byte."""
+        view = memoryview(bytearray(BLOCK_BYTES))
+        with self._connection.for_a_while():
+            while self._body.receive_into(view):
+                pass
 
 
 def parse_object(text: bytes) -> dict[str, object]:

@@ -18,12 +18,19 @@ class FileRange:
     size: int
 
 
+Block = bytes | memoryview | FileRange
+"""A piece of a body, or all of it."""
+
+
 @dataclass(frozen=True)
 class Stream:
-    """A body of unknown length, sent in chunks, that is made from an open file."""
+    """A body that is made while it is sent."""
 
-    file: BinaryIO
-    blocks: Iterator[bytes]
+    blocks: Iterator[bytes | memoryview]
+    size: int | None = None
+    """Of all blocks; None: not known, so that it is sent in chunks."""
+    file: BinaryIO | None = None
+    """What it is made from."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Response:
 
     def close(self) -> None:
         """Close the file in its body."""
-        if not isinstance(self.body, bytes):
+        if not isinstance(self.body, bytes) and self.body.file is not None:
             self.body.file.close()
 
 

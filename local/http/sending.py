@@ -8,7 +8,7 @@ from http import HTTPStatus
 from local.faults import Fault, Kind
 from local.http.connection import Connection
 from local.http.fault_injection import COUNTS_REQUEST_BYTES, ENDS, FaultInjection
-from local.http.response import BreakOff, FileRange, HeaderList, Response, Stream
+from local.http.response import Block, BreakOff, FileRange, HeaderList, Response, Stream
 from local.request_log import Request
 
 PIECE_BYTES = 8 << 20
@@ -50,9 +50,15 @@ class Sending:
             return
         if not isinstance(response.body, Stream):
             self._send_block(response.body, _size(response.body))
-            return
-        for block in filter(None, response.body.blocks):
-            chunk = b"%x\r\n%b\r\n" % (len(block), block)
+        elif response.body.size is not None:
+            for block in response.body.blocks:
+                self._send_block(block, len(block))
+        else:
+            self._send_chunks(response.body)
+
+    def _send_chunks(self, body: Stream) -> None:
+        for block in filter(None, body.blocks):
+            chunk = b"%x\r\n%b\r\n" % (len(block), bytes(block))
             self._send_block(chunk, len(chunk))
         self._connection.send(b"0\r\n\r\n")
 
@@ -76,7 +82,7 @@ class Sending:
             self._connection.send(bytes([byte]))
             time.sleep(self._drip.seconds)
 
-    def _send_block(self, block: bytes | FileRange, size: int) -> None:
+    def _send_block(self, block: Block, size: int) -> None:
         """Send the body, or a chunk of it, and let the faults act that are set for its bytes."""
         sent_bytes, start = 0, self._moved_bytes
         while self._byte_faults and self._byte_faults[0].after_bytes <= start + size:
@@ -100,7 +106,7 @@ class Sending:
             self._connection.break_off(is_reset=fault.kind is not Kind.CLOSE)
         self._faults.act(fault)
 
-    def _send_piece(self, block: bytes | FileRange, start: int, count: int) -> None:
+    def _send_piece(self, block: Block, start: int, count: int) -> None:
         end = start + count
         while start < end:
             wanted = min(end - start, self._pace())
@@ -121,18 +127,19 @@ class Sending:
 def _framing(response: Response) -> HeaderList:
     if not response.has_body:
         return []
-    if isinstance(response.body, Stream):
-        return [("Transfer-Encoding", "chunked")]
-    return [("Content-Length", str(_size(response.body)))]
+    size = response.body.size if isinstance(response.body, Stream) else _size(response.body)
+    return [("Transfer-Encoding", "chunked") if size is None else ("Content-Length", str(size))]
 
 
 def _lengths(headers: HeaderList) -> set[tuple[str, str]]:
     return {(name.lower(), value) for name, value in headers if name.lower() in {"content-length", "transfer-encoding"}}
 
 
-def _size(body: bytes | FileRange) -> int:
-    return len(body) if isinstance(body, bytes) else body.size
+def _size(block: Block) -> int:
+    return block.size if isinstance(block, FileRange) else len(block)
 
 
-def _byte(body: bytes | FileRange, position: int) -> int:
-    return body[position] if isinstance(body, bytes) else os.pread(body.file.fileno(), 1, body.offset + position)[0]
+def _byte(block: Block, position: int) -> int:
+    if isinstance(block, FileRange):
+        return os.pread(block.file.fileno(), 1, block.offset + position)[0]
+    return block[position]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -31,6 +32,8 @@ class Server(ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 1024
     allow_reuse_address = True
+    takes_chunks = False
+    """Whether a request's body may come without a Content-Length."""
 
     def __init__(self, handler: Handler, *, error_form: ErrorForm, faults: Faults, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), BaseRequestHandler)
@@ -83,7 +86,7 @@ class Server(ThreadingTCPServer):
         with self._connections_lock:
             self._connections.add(request)
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError):  # the client has gone, or a fault broke it off
+            with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):  # it has gone, or was broken off
                 self._serve(Connection(request))
         finally:
             with self._connections_lock:
@@ -120,7 +123,7 @@ class Server(ThreadingTCPServer):
             exchange.end_with(self._outcome(exchange))
 
     def _outcome(self, exchange: Exchange) -> Outcome:
-        if not exchange.is_measured:
+        if not (exchange.is_measured or self.takes_chunks):
             text = "a request's body needs a Content-Length here"
             return self._error_form(exchange.head.path, HTTPStatus.LENGTH_REQUIRED, text)
         if found := find(SWITCHES, exchange.head):

@@ -25,7 +25,7 @@ def deliver(exchange: Exchange, info: ObjectInfo, file: BinaryIO, error: Callabl
     accepts_gzip = "gzip" in exchange.head.headers.value("Accept-Encoding").lower()
     if info.content_encoding == "gzip" and not accepts_gzip:
         headers += [("Warning", "214 UploadServer gunzipped"), ("Content-Type", _type(info))]
-        return Response(HTTPStatus.OK, headers, Stream(file, _inflated(file)))
+        return Response(HTTPStatus.OK, headers, Stream(_inflated(file), file=file))
     if info.content_encoding:
         headers.append(("Content-Encoding", info.content_encoding))
     headers += [("Content-Type", _type(info)), ("Accept-Ranges", "bytes")]

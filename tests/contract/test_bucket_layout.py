@@ -13,8 +13,8 @@ import google_crc32c
 import pytest
 
 from local.faults import Kind
-from local.storage.objects import Change
 from local.stack import ANALYTICS_ID, Stack
+from local.storage.objects import Change
 from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem
 from tests.bucket import Bucket
 from tests.conftest import StartFunction

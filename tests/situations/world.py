@@ -14,8 +14,8 @@ import google_crc32c
 from google.api_core.exceptions import NotFound
 
 from local.function import Answer, FunctionProcess
-from local.storage.objects import Change
 from local.stack import API_KEY, BUCKET, Stack
+from local.storage.objects import Change
 
 DAY = {"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"}
 SPAN = {"aggregation": "granular", "frequency": "daily", "from": "2022-03-31", "to": "2022-04-02"}
