@@ -1,7 +1,8 @@
 """A stand-in's table of routes: what it answers, readable at the top of its module.
 
-A pattern is a path, `{name}` in place of a segment, `{name...}` in place of the rest. A `?` after it names what the
-query must hold: `?alt=media` this value, `?upload_id` any value. The first route that fits is taken.
+A pattern is a path: `{name}` in place of a segment, `{name...}` of the rest, `*` of anything that does not matter. A
+`?` after it names what the query must hold: `?alt=media` this value, `?upload_id` any value. The first route that fits
+is taken.
 """
 
 import re
@@ -39,8 +40,9 @@ class Route:
     @cached_property
     def _path(self) -> re.Pattern[str]:
         path, _, _ = self.pattern.partition("?")
-        segment = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", path)
-        return re.compile(re.sub(r"\{(\w+)\.\.\.\}", r"(?P<\1>.*)", segment))
+        path = path.replace("*", ".*")
+        path = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", path)
+        return re.compile(re.sub(r"\{(\w+)\.\.\.\}", r"(?P<\1>.*)", path))
 
     @cached_property
     def _query(self) -> tuple[str, str]:
