@@ -120,11 +120,11 @@ def bare_sockets() -> Copy:
             params={"uploadType": "resumable", "name": name},
             timeout=60,
         )
-        with connected(link, "GET %s HTTP/1.1\r\nHost: bench") as source:
+        with connected(link, "GET %s HTTP/1.1\r\nHost: a") as source:
             headers, block = answer(source)
             left = int(headers["content-length"])
             with connected(
-                begun.headers["Location"], f"PUT %s HTTP/1.1\r\nHost: bench\r\nContent-Length: {left}"
+                begun.headers["Location"], f"PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: {left}"
             ) as target:
                 target.sendall(block)
                 left -= len(block)

@@ -34,7 +34,7 @@ _FILE = re.compile(r"(.+)-\d{12}\.csv", re.ASCII)
 
 
 class V1Form(StrEnum):
-    """How v1 wraps its one link; `LINK` stands for it."""
+    """How v1 wraps its one link; `LINK` is its place."""
 
     DOWNLOAD_URL = '{"downloadUrl": LINK}'
     URL = '{"url": LINK}'
@@ -210,7 +210,7 @@ class ExportService(Server):
     def names(self, file_prefix: str) -> list[str] | None:
         """The period's file names, made up now if need be.
 
-        None if it is not there. Does not look at the clock.
+        None if it is not there. Whatever the clock says.
         """
         with self._lock:
             if file_prefix not in self._periods:

@@ -28,7 +28,7 @@ PIECE_BYTES = 1 << 14
 FLUSH_S = 2.0
 """A reset waits so long for the bytes before it to leave, since it would discard them."""
 DRAIN_S = 10.0
-"""A body that nobody wants is read and dropped for so long, so that the client gets to its answer."""
+"""A body that no handler reads is dropped for so long, so that the client gets to its answer."""
 
 
 class BadRequestError(ValueError):

@@ -5,7 +5,8 @@
 - `link_api`: signed links, as the XML API answers them
 - `delivery`: how an object's bytes leave, by either API
 - `state`: what all of them share
-- `objects`: buckets and objects; bytes in files, everything else in memory
+- `store`: buckets and objects; `files`: where their bytes live
+- `objects`: what an object is, and what a request demands of it [pure]
 - `uploads`: resumable sessions
 - `links`: signed links, made and judged
 - `fields`: partial answers [pure]

@@ -6,7 +6,7 @@ from functools import partial
 from local.http.exchange import Exchange
 from local.http.response import Outcome, Refused
 from local.storage.links import Links
-from local.storage.objects import ObjectStore
+from local.storage.store import ObjectStore
 from local.storage.uploads import Sessions
 
 PERMISSIONS = {

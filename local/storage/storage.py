@@ -13,8 +13,9 @@ from local.http.response import Outcome, Response
 from local.http.server import Server
 from local.storage import json_api, link_api, resources
 from local.storage.links import Links
-from local.storage.objects import Change, ObjectInfo, ObjectStore
+from local.storage.objects import Change, ObjectInfo
 from local.storage.state import State
+from local.storage.store import ObjectStore
 from local.storage.uploads import Sessions
 
 PAGE_SIZE = 1000

@@ -143,9 +143,9 @@ def _keep_limit(exchange: Exchange, session: Session) -> float:
 
 def _keep(session: Session, writer: int, data: bytes, limit: float) -> bool:
     """Keep what the limit allows; False where a later request has taken over."""
-    room = limit - session.kept_bytes
-    if room < len(data):
-        data = data[: int(room)]
+    free = limit - session.kept_bytes
+    if free < len(data):
+        data = data[: int(free)]
     return not data or session.append(writer, data)
 
 

@@ -12,7 +12,9 @@ import threading
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from local.storage.objects import Draft, ObjectInfo, ObjectStore, Precondition
+from local.storage.files import Draft
+from local.storage.objects import ObjectInfo, Precondition
+from local.storage.store import ObjectStore
 
 QUANTUM_BYTES = 256 << 10
 

@@ -46,7 +46,7 @@ class Caller:
         path = urlsplit(task.http_request.url).path or "/"
         request = Request(method="POST", path=path, operation=OPERATION, name=task_id, received_bytes=len(body))
         self._log.add(request)
-        reply = self._suffer(faults, request) or self._answer(task, attempt, path)
+        reply = self._inject_before(faults, request) or self._answer(task, attempt, path)
         for fault in faults:
             if fault.kind is Kind.LOSE_ANSWER:
                 self.note_fired(fault)
@@ -60,7 +60,7 @@ class Caller:
             for delivery in self._running:
                 delivery.break_off()
 
-    def _suffer(self, faults: list[Fault], request: Request) -> Reply | None:
+    def _inject_before(self, faults: list[Fault], request: Request) -> Reply | None:
         """Let the faults act that come before the call; the answer in its place, if one gives it."""
         reply = None
         for fault in faults:

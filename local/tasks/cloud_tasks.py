@@ -14,7 +14,7 @@ from google.cloud.tasks_v2.types import Task
 from google.iam.v1.iam_policy_pb2 import TestIamPermissionsRequest, TestIamPermissionsResponse
 
 from local.faults import Faults
-from local.grpc_service import GrpcService, Method, abort, lose_answer, suffer
+from local.grpc_service import GrpcService, Method, abort, inject_before, lose_answer
 from local.request_log import Request, RequestLog
 from local.tasks.queue import Queue
 from local.tasks.rules import DEFAULT_DEADLINE, Refused, check_queue_name, check_task, task_id
@@ -38,7 +38,7 @@ class CloudTasks(GrpcService):
         self.requests = RequestLog()
         self._is_started = False
         self.denied: set[str] = set()
-        """Permissions that the caller does not have on any queue, as TestIamPermissions tells."""
+        """Permissions that the caller does not have on any queue, as TestIamPermissions answers."""
         self.queue = self.add_queue(queue)
         methods: dict[str, Method] = {
             "CreateTask": (self._create_task, types.CreateTaskRequest, Task),
@@ -125,20 +125,20 @@ class CloudTasks(GrpcService):
         )
 
     def _get_queue(self, request: types.GetQueueRequest, context: grpc.ServicerContext) -> types.Queue:
-        return _described(self._asked(request, "GetQueue", "queue.get", context))
+        return _described(self._queue_of(request, "GetQueue", "queue.get", context))
 
     def _pause_queue(self, request: types.PauseQueueRequest, context: grpc.ServicerContext) -> types.Queue:
-        queue = self._asked(request, "PauseQueue", "queue.pause", context)
+        queue = self._queue_of(request, "PauseQueue", "queue.pause", context)
         queue.pause()
         return _described(queue)
 
     def _resume_queue(self, request: types.ResumeQueueRequest, context: grpc.ServicerContext) -> types.Queue:
-        queue = self._asked(request, "ResumeQueue", "queue.resume", context)
+        queue = self._queue_of(request, "ResumeQueue", "queue.resume", context)
         queue.resume()
         return _described(queue)
 
     def _purge_queue(self, request: types.PurgeQueueRequest, context: grpc.ServicerContext) -> types.Queue:
-        queue = self._asked(request, "PurgeQueue", "queue.purge", context)
+        queue = self._queue_of(request, "PurgeQueue", "queue.purge", context)
         queue.purge()
         return _described(queue)
 
@@ -152,7 +152,7 @@ class CloudTasks(GrpcService):
         granted = [each for each in request.permissions if each not in self.denied] if is_there else []
         return TestIamPermissionsResponse(permissions=granted)
 
-    def _asked(self, request: _NamesAQueue, path: str, operation: str, context: grpc.ServicerContext) -> Queue:
+    def _queue_of(self, request: _NamesAQueue, path: str, operation: str, context: grpc.ServicerContext) -> Queue:
         self._entered(path, operation, request.name, context)
         return self._named(request.name, context)
 
@@ -160,7 +160,7 @@ class CloudTasks(GrpcService):
         """Log the request and let the faults act; whether the answer is to be lost."""
         request = Request(method="RPC", path=path, operation=operation, name=name)
         self.requests.add(request)
-        return suffer(self._faults, request, context)
+        return inject_before(self._faults, request, context)
 
     def _named(self, name: str, context: grpc.ServicerContext) -> Queue:
         try:

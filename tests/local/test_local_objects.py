@@ -168,11 +168,11 @@ def test_missing_rights_are_a_fault_that_stays(stack: Stack, bucket: Bucket) -> 
 def test_observers_see_each_change_when_it_is_visible_and_whole(stack: Stack, bucket: Bucket) -> None:
     seen: list[tuple[Change, bytes | None]] = []
 
-    def look(change: Change) -> None:
+    def read(change: Change) -> None:
         info = stack.storage.objects(stack.bucket).get(change.name)
         seen.append((change, info.read_bytes() if info else None))
 
-    stack.storage.on_change(look)
+    stack.storage.on_change(read)
     bucket.blob("x").upload_from_string("1")
     bucket.blob("x").upload_from_string("22")
     bucket.blob("x").delete()
