@@ -6,5 +6,5 @@
 - `response`: what a handler gives back
 - `sending`: an answer on its way, with a fault at any byte
 - `fault_injection`: which faults are active for a request, and what each does
-- `connection`, `request_head`: the bytes of one client; h11 reads the heads
+- `connection`, `request_head`, `request_body`: the bytes of one client; h11 reads the heads
 """
