@@ -135,7 +135,7 @@ class Stack:
         """Google's own client, on the destination."""
         return google_storage.Client(
             project="local",
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # ships no types
             client_options={"api_endpoint": self.storage_host},
         )
 

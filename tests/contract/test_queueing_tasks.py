@@ -16,7 +16,7 @@ from local.faults import Faults, Kind
 from local.stack import QUEUE
 from local.tasks.cloud_tasks import CloudTasks
 from local.tasks.rules import TASK_ID
-from tests.answering import AnsweringServer
+from tests.support.answering import AnsweringServer
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from local.http.request_head import RequestHead
 from local.http.response import Outcome, Response, Stream
 from local.http.routes import ANY, Route, find
 from local.request_log import Headers
-from tests.answering import AnsweringServer
+from tests.support.answering import AnsweringServer
 
 
 def head(method: str, target: str) -> RequestHead:

@@ -21,7 +21,7 @@ from local.http.server import Handler
 from local.stack import QUEUE, Stack
 from local.tasks.cloud_tasks import CloudTasks
 from local.tasks.rules import RetryRules
-from tests.answering import OPERATION, AnsweringServer, always, in_turn
+from tests.support.answering import OPERATION, AnsweringServer, always, in_turn
 
 URL = "https://queue.invalid/"
 BODY = json.dumps({"aggregation": "granular"}).encode()
