@@ -13,6 +13,8 @@ from local.http.sending import Sending
 from local.request_log import Request
 
 BLOCK_BYTES = 1 << 20
+DROPPED_BYTES = 1 << 16
+"""Of a body that no handler reads, at once."""
 SMALL_BODY_BYTES = 64 << 20
 """Requests that are read whole (metadata, multipart uploads of small objects) may be so large."""
 
@@ -47,7 +49,7 @@ class Exchange:
         return self.faults.inject_before(body_bytes=self.body_bytes, overwrite=overwrite)
 
     def read_small_body(self) -> bytes:
-        """The whole body. Raises Refused (413) above `SMALL_BODY_BYTES`."""
+        """The whole body, whose length is known. Raises Refused (413) above `SMALL_BODY_BYTES`."""
         if self.body_bytes > SMALL_BODY_BYTES:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large for a request in one piece")
         buffer = bytearray(self.body_bytes)
@@ -128,7 +130,7 @@ class Exchange:
 
     def _pass_over(self) -> None:
         """Read and drop the rest of the body, so that the next request starts at its first byte."""
-        view = memoryview(bytearray(BLOCK_BYTES))
+        view = memoryview(bytearray(DROPPED_BYTES))
         with self._connection.for_a_while():
             while self._body.receive_into(view):
                 pass
