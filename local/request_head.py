@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from urllib.parse import parse_qsl
 
+from local.request_log import Headers
+
 LINE_BYTES = 1 << 16
 HEADER_LINES = 200
 
 
 class BadRequestError(ValueError):
     """What came is not the head of an HTTP/1.x request; the text says why."""
-
-
-class RequestHeaders(dict[str, str]):
-    """Headers by lower-case name; the values of a repeated one are joined by commas."""
-
-    def value(self, name: str, default: str = "") -> str:
-        """The value of a header, however its name is written."""
-        return self.get(name.lower(), default)
 
 
 @dataclass(frozen=True)
@@ -30,11 +24,13 @@ class RequestHead:
     method: str
     path: str
     """As sent, without the query."""
+    raw_query: str
+    """As sent."""
     query: dict[str, str]
     """Decoded; of a repeated parameter, the last one."""
     query_pairs: list[tuple[str, str]]
     """The same with every value of a repeated parameter."""
-    headers: RequestHeaders
+    headers: Headers
     is_last: bool
     """Whether the client wants the connection closed after the answer."""
 
@@ -54,11 +50,11 @@ def read_head(stream: BufferedIOBase) -> RequestHead | None:
     path, _, query = target.partition("?")
     is_last = version == "HTTP/1.0" or headers.value("Connection").lower() == "close"
     pairs = parse_qsl(query, keep_blank_values=True)
-    return RequestHead(method, path, dict(pairs), pairs, headers, is_last)
+    return RequestHead(method, path, query, dict(pairs), pairs, headers, is_last)
 
 
-def _headers(stream: BufferedIOBase) -> RequestHeaders:
-    headers = RequestHeaders()
+def _headers(stream: BufferedIOBase) -> Headers:
+    headers = Headers()
     for _ in range(HEADER_LINES):
         line = _line(stream)
         if not line:

@@ -89,6 +89,8 @@ class Conversation(Conduct):
             path=self.target_path,
             is_new_connection=self.served_requests == 0,
             range=head.headers.value("Content-Range") or head.headers.value("Range"),
+            query=head.raw_query,
+            headers=head.headers,
         )
         self.served_requests += 1
 
