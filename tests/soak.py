@@ -20,8 +20,10 @@ from typing import Any
 
 import requests
 
-from tests.backfill import Backfill, days
-from tests.situations.world import DAY, FOLDER, PREFIX, SPAN, World, crc32c, csv, open_world
+from tests.support.backfill import Backfill, days
+from tests.support.requests_and_answers import DAY, FOLDER, PREFIX, SPAN
+from tests.support.source_files import crc32c, csv
+from tests.support.world import World, open_world
 
 STRANGER = b"a,b\n1,2\n"
 """What somebody else writes into the bucket."""

@@ -4,16 +4,26 @@ import pytest
 
 from local.faults import Kind
 from local.stack import API_KEY, SECRET, Stack
-from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, exports, file, only, problem, span, statuses
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import (
+    DAY,
+    FOLDER,
+    MANIFEST,
+    PREFIX,
+    exports,
+    file,
+    only,
+    problem,
+    span,
+    statuses,
+)
 
 UNUSABLE = "projects/local/secrets/unusable"
 LINK = "https://elsewhere.example.org/file.csv?X-Goog-Signature=abc"
 
 
-def test_a_good_answer_has_exactly_this_shape(stack: Stack, function: WatchedFunction) -> None:
+def test_a_good_answer_has_exactly_this_shape(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n", file(1): b"a,b\n"})
     answer = function.post(DAY)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
@@ -42,7 +52,7 @@ def test_a_good_answer_has_exactly_this_shape(stack: Stack, function: WatchedFun
     }
 
 
-def test_a_problem_has_exactly_this_shape(stack: Stack, function: WatchedFunction) -> None:
+def test_a_problem_has_exactly_this_shape(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.remove(PREFIX)
     answer = function.post(DAY)
     document = problem(answer, 503, "not-available-yet")
@@ -66,7 +76,7 @@ def test_a_problem_has_exactly_this_shape(stack: Stack, function: WatchedFunctio
 
 
 def test_several_periods_are_told_oldest_first_and_their_bytes_added_up(
-    stack: Stack, function: WatchedFunction
+    stack: Stack, function: ScannedFunction
 ) -> None:
     for day in (1, 2, 3):
         stack.exports.put(f"granular-2022-04-0{day}", {f"{day}.csv": b"x" * day})
@@ -100,7 +110,7 @@ def test_what_the_operator_must_mend_is_answered_500_and_named(
 
 
 @pytest.fixture
-def without_key(stack: Stack, function_with: StartFunction) -> WatchedFunction:
+def without_key(stack: Stack, function_with: StartFunction) -> ScannedFunction:
     """A function whose secret no test fills with a key, so it never knows one."""
     stack.secrets.remove(UNUSABLE)
     return function_with(API_KEY_SECRET=UNUSABLE)
@@ -109,7 +119,7 @@ def without_key(stack: Stack, function_with: StartFunction) -> WatchedFunction:
 @pytest.mark.parametrize(
     "payload", [b"", b" \n", b"two\nlines", "schlüssel".encode()], ids=["empty", "blank", "two lines", "not ASCII"]
 )
-def test_a_secret_that_is_no_key_is_answered_500(stack: Stack, without_key: WatchedFunction, payload: bytes) -> None:
+def test_a_secret_that_is_no_key_is_answered_500(stack: Stack, without_key: ScannedFunction, payload: bytes) -> None:
     stack.secrets.add_version(UNUSABLE, payload)
     detail = problem(without_key.post(DAY), 500, "misconfigured")["detail"]
     assert "one line of printable ASCII" in detail
@@ -125,7 +135,7 @@ def test_a_secret_that_is_no_key_is_answered_500(stack: Stack, without_key: Watc
     ],
 )
 def test_a_secret_that_may_not_be_read_is_answered_500(
-    stack: Stack, without_key: WatchedFunction, code: str, says: str
+    stack: Stack, without_key: ScannedFunction, code: str, says: str
 ) -> None:
     stack.faults.add("secret.access", Kind.STATUS, status=code, times=None)
     assert says in problem(without_key.post(DAY), 500, "misconfigured")["detail"]
@@ -139,7 +149,7 @@ def with_every_request(stack: Stack) -> None:
 
 @pytest.mark.ours_only
 @pytest.mark.parametrize("where", ["object.read", "object.list", "upload.start", "object.insert"])
-def test_a_bucket_that_may_not_be_used_is_answered_500(stack: Stack, function: WatchedFunction, where: str) -> None:
+def test_a_bucket_that_may_not_be_used_is_answered_500(stack: Stack, function: ScannedFunction, where: str) -> None:
     with_every_request(stack)
     stack.faults.add(where, Kind.STATUS, status=403, times=None)
     detail = problem(function.post(DAY), 500, "misconfigured")["detail"]
@@ -148,7 +158,7 @@ def test_a_bucket_that_may_not_be_used_is_answered_500(stack: Stack, function: W
 
 
 @pytest.mark.ours_only
-def test_credentials_that_cloud_storage_does_not_know_are_answered_500(stack: Stack, function: WatchedFunction) -> None:
+def test_credentials_that_cloud_storage_does_not_know_are_answered_500(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("object.list", Kind.STATUS, status=401, times=None)
     assert "service account" in problem(function.post(DAY), 500, "misconfigured")["detail"]
 
@@ -168,7 +178,7 @@ def test_a_refused_key_is_answered_502_after_it_was_read_once_more(
 
 @pytest.mark.parametrize("status", [400, 402, 405, 410, 418, 204, 302])
 def test_another_answer_of_the_export_service_is_answered_502(
-    stack: Stack, function: WatchedFunction, status: int
+    stack: Stack, function: ScannedFunction, status: int
 ) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=status, headers={"Location": "/x"}, times=None)
     assert str(status) in problem(function.post(DAY), 502, "export-service-error")["detail"]
@@ -177,13 +187,13 @@ def test_another_answer_of_the_export_service_is_answered_502(
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"downloadUrls": [1]}', b'{"downloadUrls": null}'])
 def test_an_answer_that_cannot_be_understood_is_answered_502(
-    stack: Stack, function: WatchedFunction, body: bytes
+    stack: Stack, function: ScannedFunction, body: bytes
 ) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=200, body=body, times=None)
     problem(function.post(DAY), 502, "export-service-error")
 
 
-def test_a_link_that_is_refused_even_when_fresh_is_answered_502(stack: Stack, function: WatchedFunction) -> None:
+def test_a_link_that_is_refused_even_when_fresh_is_answered_502(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("link.get", Kind.STATUS, status=403, times=None)
     assert "403" in problem(function.post(DAY), 502, "export-service-error")["detail"]
 
@@ -206,7 +216,7 @@ def test_a_link_that_is_refused_even_when_fresh_is_answered_502(stack: Stack, fu
     ],
 )
 def test_a_link_that_is_not_followed_is_answered_502_and_nothing_is_fetched(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, links: list[str], says: str
+    stack: Stack, function: ScannedFunction, bucket: Bucket, links: list[str], says: str
 ) -> None:
     stack.exports.links[PREFIX] = [link.replace("HERE", stack.storage.url) for link in links]
     assert says in problem(function.post(DAY), 502, "link-refused")["detail"]
@@ -214,7 +224,7 @@ def test_a_link_that_is_not_followed_is_answered_502_and_nothing_is_fetched(
     assert bucket.names() == []
 
 
-def test_a_link_that_redirects_is_answered_502_and_not_followed(stack: Stack, function: WatchedFunction) -> None:
+def test_a_link_that_redirects_is_answered_502_and_not_followed(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n", "other.csv": b"b\n"})
     elsewhere = stack.exports.link("other.csv")
     stack.exports.put(PREFIX, {file(0): b"a\n"})
@@ -224,7 +234,7 @@ def test_a_link_that_redirects_is_answered_502_and_not_followed(stack: Stack, fu
 
 
 def test_bytes_that_do_not_fit_their_checksum_are_answered_502_and_not_stored(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     stack.faults.add("link.get", Kind.WRONG_HASH, name=file(1), times=None)
@@ -237,7 +247,7 @@ def test_bytes_that_do_not_fit_their_checksum_are_answered_502_and_not_stored(
 # 503
 
 
-def test_a_404_is_answered_503_not_available_yet(stack: Stack, function: WatchedFunction) -> None:
+def test_a_404_is_answered_503_not_available_yet(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.remove(PREFIX)
     answer = function.post(DAY)
     assert PREFIX in problem(answer, 503, "not-available-yet")["detail"]
@@ -245,7 +255,7 @@ def test_a_404_is_answered_503_not_available_yet(stack: Stack, function: Watched
 
 
 def test_an_empty_list_is_answered_503_not_available_yet(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {})
     answer = function.post(DAY)
@@ -254,7 +264,7 @@ def test_an_empty_list_is_answered_503_not_available_yet(
     assert bucket.names() == []
 
 
-def test_a_period_not_yet_due_is_worth_a_retry_when_it_is(stack: Stack, function: WatchedFunction) -> None:
+def test_a_period_not_yet_due_is_worth_a_retry_when_it_is(stack: Stack, function: ScannedFunction) -> None:
     """Retry-After is at least a quarter of an hour, and until 08:00 UTC where that is later."""
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - here alone
 
@@ -270,7 +280,7 @@ def test_a_period_not_yet_due_is_worth_a_retry_when_it_is(stack: Stack, function
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @pytest.mark.parametrize("where", ["export.list", "link.get"])
 def test_a_service_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
-    stack: Stack, function: WatchedFunction, where: str, status: int
+    stack: Stack, function: ScannedFunction, where: str, status: int
 ) -> None:
     stack.faults.add(where, Kind.STATUS, status=status, headers={"Retry-After": "1234"}, times=None)
     answer = function.post(DAY)
@@ -281,7 +291,7 @@ def test_a_service_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
 @pytest.mark.ours_only
 @pytest.mark.parametrize("where", ["object.read", "object.list", "upload.start", "upload.put", "object.insert"])
 def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
-    stack: Stack, function: WatchedFunction, where: str
+    stack: Stack, function: ScannedFunction, where: str
 ) -> None:
     with_every_request(stack)
     stack.faults.add("upload.status", Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
@@ -292,7 +302,7 @@ def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
 
 
 def test_a_run_whose_time_is_over_is_answered_503_and_the_next_goes_on(
-    stack: Stack, function_with: StartFunction, function: WatchedFunction
+    stack: Stack, function_with: StartFunction, function: ScannedFunction
 ) -> None:
     stack.faults.add("export.list", Kind.DELAY, seconds=1.2, times=None)
     answer = function_with(DEADLINE_SECONDS="1").post(span("2022-04-01", "2022-04-03"))
@@ -331,7 +341,7 @@ WORSE = {
     ids=["502 before 503", "503 before 200"],
 )
 def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
-    stack: Stack, function: WatchedFunction, broken: list[str], worst: str
+    stack: Stack, function: ScannedFunction, broken: list[str], worst: str
 ) -> None:
     for day in broken:
         _, _, fault = WORSE[day]
@@ -349,7 +359,7 @@ def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
 
 
 @pytest.mark.ours_only
-def test_500_is_worse_than_502(stack: Stack, function: WatchedFunction) -> None:
+def test_500_is_worse_than_502(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, name="2022-04-01", status=418, times=None)
     stack.faults.add("object.insert", Kind.STATUS, name="2022-04-02", status=403, times=None)
     answer = function.post(span("2022-04-01", "2022-04-03"))
@@ -361,14 +371,14 @@ def test_500_is_worse_than_502(stack: Stack, function: WatchedFunction) -> None:
     ]
 
 
-def test_the_soonest_retry_counts(stack: Stack, function: WatchedFunction) -> None:
+def test_the_soonest_retry_counts(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.remove("granular-2022-04-01")
     stack.faults.add("export.list", Kind.STATUS, name="04-02", status=429, headers={"Retry-After": "1234"}, times=None)
     answer = function.post(span("2022-04-01", "2022-04-02"))
     assert (answer.status, answer.headers["Retry-After"]) == (503, "900")
 
 
-def test_a_failed_period_still_counts_what_it_copied(stack: Stack, function: WatchedFunction) -> None:
+def test_a_failed_period_still_counts_what_it_copied(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     stack.faults.add("link.get", Kind.STATUS, name=file(1), status=403, times=None)
     answer = function.post(DAY)

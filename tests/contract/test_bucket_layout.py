@@ -15,10 +15,9 @@ import pytest
 from local.faults import Kind
 from local.objects import Change
 from local.stack import ANALYTICS_ID, Stack
-from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem
 
 PERIOD = "granular/daily/start_date=2022-04-01"
 
@@ -82,7 +81,7 @@ def test_files_and_manifest_land_under_these_names_and_nothing_else_does(  # noq
     ],
 )
 def test_the_file_name_is_the_links_last_segment_decoded(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, name: str
+    stack: Stack, function: ScannedFunction, bucket: Bucket, name: str
 ) -> None:
     stack.exports.put(PREFIX, {name: b"a\n1\n"})
     only(function.post(DAY))
@@ -104,7 +103,7 @@ def test_the_file_name_is_the_links_last_segment_decoded(
     ],
 )
 def test_the_bytes_are_those_of_the_source(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, data: bytes
+    stack: Stack, function: ScannedFunction, bucket: Bucket, data: bytes
 ) -> None:
     stack.exports.put(PREFIX, {file(0): data})
     export = only(function.post(DAY))
@@ -127,7 +126,7 @@ def test_the_bytes_are_those_of_the_source(
     ],
 )
 def test_content_type_and_encoding_are_those_of_the_source(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, content_type: str, content_encoding: str | None
+    stack: Stack, function: ScannedFunction, bucket: Bucket, content_type: str, content_encoding: str | None
 ) -> None:
     plain = b"a,b\n1,2\n" * 1000
     data = gzip.compress(plain) if content_encoding or "gzip" in content_type else plain
@@ -144,7 +143,7 @@ def test_content_type_and_encoding_are_those_of_the_source(
 @pytest.mark.ours_only
 @pytest.mark.parametrize(("rows", "sent_by"), [(1, "object.insert"), (500_000, "upload.put")], ids=["short", "long"])
 def test_the_sources_checksum_is_declared_so_that_cloud_storage_checks_it(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, rows: int, sent_by: str
+    stack: Stack, function: ScannedFunction, bucket: Bucket, rows: int, sent_by: str
 ) -> None:
     """Bytes that change between the source and Cloud Storage never become visible."""
     stack.exports.put(PREFIX, {file(0): b"a\n1\n" * rows})
@@ -158,7 +157,7 @@ def test_the_sources_checksum_is_declared_so_that_cloud_storage_checks_it(
 
 
 @pytest.mark.ours_only
-def test_an_object_becomes_visible_whole_and_the_manifest_last(stack: Stack, function: WatchedFunction) -> None:
+def test_an_object_becomes_visible_whole_and_the_manifest_last(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(number): b"a\n" + bytes([65 + number]) * 1_000_000 for number in range(4)})
     whole = {info.crc32c for info in stack.exports.files(PREFIX).values()}
     seen: list[Change] = []
@@ -172,7 +171,7 @@ def test_an_object_becomes_visible_whole_and_the_manifest_last(stack: Stack, fun
 
 @pytest.mark.ours_only
 def test_files_that_are_listed_no_more_are_removed_after_the_last_file_and_before_the_manifest(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(3)})
     only(function.post(DAY))
@@ -192,7 +191,7 @@ def test_files_that_are_listed_no_more_are_removed_after_the_last_file_and_befor
 
 
 def test_files_of_an_earlier_run_that_are_listed_no_more_are_removed(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     """Also those that no manifest names, of a run that never ended."""
     bucket.put(FOLDER + "left-over.csv", b"x")
@@ -204,7 +203,7 @@ def test_files_of_an_earlier_run_that_are_listed_no_more_are_removed(
     assert set(bucket.names()) == {FOLDER + file(0), MANIFEST}
 
 
-def test_what_belongs_to_others_is_left_alone(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_what_belongs_to_others_is_left_alone(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     others = {
         "granular/daily/start_date=2022-04-02/x.csv": b"another day",
         "granular/daily/start_date=2022-04-01-old/x.csv": b"another folder",
@@ -220,7 +219,7 @@ def test_what_belongs_to_others_is_left_alone(stack: Stack, function: WatchedFun
     assert {name: data for name, data in bucket.contents().items() if name in others} == others
 
 
-def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     stack.storage.page_size = 2
     stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(7)})
     only(function.post(DAY))
@@ -231,7 +230,7 @@ def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: WatchedFu
 
 
 def test_a_file_that_was_issued_anew_replaces_the_old_one(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     only(function.post(DAY))
@@ -246,7 +245,7 @@ def test_a_file_that_was_issued_anew_replaces_the_old_one(
 
 
 def test_the_manifest_has_exactly_this_shape_on_one_line(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     files = {file(1): b"a,b\n1,2\n", file(0): b"a,b\n"}
     stack.exports.put(PREFIX, files)
@@ -285,7 +284,7 @@ def test_the_manifest_has_exactly_this_shape_on_one_line(
     }
 
 
-def test_the_manifest_names_the_whole_period_of_a_month(function: WatchedFunction, bucket: Bucket) -> None:
+def test_the_manifest_names_the_whole_period_of_a_month(function: ScannedFunction, bucket: Bucket) -> None:
     only(function.post({"aggregation": "interaction", "frequency": "monthly", "date": "2022-04-15"}))
     manifest = bucket.manifest("interaction/monthly/start_date=2022-04-01")
     keys = ("aggregation", "frequency", "start_date", "end_date", "file_prefix")
@@ -300,7 +299,7 @@ def test_the_manifest_names_the_whole_period_of_a_month(function: WatchedFunctio
 
 @pytest.mark.parametrize("name", ["wrong.csv", file(1)])
 def test_there_is_no_manifest_while_a_file_is_missing(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, name: str
+    stack: Stack, function: ScannedFunction, bucket: Bucket, name: str
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", name: b"a\n2\n"})
     stack.faults.add("link.get", Kind.STATUS, name=re.escape(name), status=403, times=None)
@@ -332,7 +331,7 @@ def test_there_is_no_manifest_while_a_file_is_missing(
 )
 def test_columns_are_the_first_line_of_the_first_file_that_has_one(
     stack: Stack,
-    function: WatchedFunction,
+    function: ScannedFunction,
     bucket: Bucket,
     files: Mapping[str, bytes],
     columns: list[str],
@@ -344,7 +343,7 @@ def test_columns_are_the_first_line_of_the_first_file_that_has_one(
     assert is_changed == ("columns_changed" in [line["message"] for line in new_lines(function)])
 
 
-def new_lines(function: WatchedFunction) -> list[dict[str, object]]:
+def new_lines(function: ScannedFunction) -> list[dict[str, object]]:
     return [json.loads(line) for line in function.new_output().splitlines() if line.startswith("{")]
 
 
@@ -368,7 +367,7 @@ def new_lines(function: WatchedFunction) -> list[dict[str, object]]:
 )
 def test_columns_that_differ_from_the_period_before_are_told_and_warned_of(  # noqa: PLR0913, PLR0917 - a table
     stack: Stack,
-    function: WatchedFunction,
+    function: ScannedFunction,
     frequency: str,
     first_day: str,
     second_day: str,
@@ -398,7 +397,7 @@ def prefix_of(frequency: str, start: str) -> str:
     return f"granular-{start}" + (f"-{ends[start]}" if frequency != "daily" else "")
 
 
-def test_columns_are_not_compared_across_aggregations(stack: Stack, function: WatchedFunction) -> None:
+def test_columns_are_not_compared_across_aggregations(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put("interaction-2022-03-31", {"1.csv": b"x,y\n"})
     stack.exports.put("granular-2022-04-01", {"2.csv": b"a,b\n"})
     only(function.post({"aggregation": "interaction", "frequency": "daily", "date": "2022-03-31"}))
@@ -406,7 +405,7 @@ def test_columns_are_not_compared_across_aggregations(stack: Stack, function: Wa
 
 
 def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     header = io.StringIO()
     csv.writer(header).writerow([f"column {number}, quoted" for number in range(8_000)])
@@ -420,7 +419,7 @@ def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
 
 
 def test_columns_are_the_first_files_also_where_it_was_there_already(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
     only(function.post(DAY))
@@ -454,7 +453,7 @@ LINES = "day;größe\n2022-04-01;1\n"
     ],
 )
 def test_the_manifest_says_how_the_first_file_with_text_is_written(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, data: bytes, written: tuple[str, str, bool, str]
+    stack: Stack, function: ScannedFunction, bucket: Bucket, data: bytes, written: tuple[str, str, bool, str]
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"", file(1): data, file(2): b"day,total\n"})
     only(function.post(DAY))
@@ -486,7 +485,7 @@ HEADERLESS = {
 
 @pytest.mark.parametrize(("text", "rule"), HEADERLESS.values(), ids=HEADERLESS)
 def test_a_first_line_that_is_no_header_is_told_once_by_its_rule_and_kept_nowhere(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, text: str, rule: str
+    stack: Stack, function: ScannedFunction, bucket: Bucket, text: str, rule: str
 ) -> None:
     """Neither in the manifest, nor in a log line of this day or the next."""
     for day, data in (
@@ -511,7 +510,7 @@ def test_a_first_line_that_is_no_header_is_told_once_by_its_rule_and_kept_nowher
 @pytest.mark.parametrize("row", [f"2022-04-01,{SECRET},1", f"{SECRET},DE,Linux"], ids=["a row", "a row of words"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, row: str, place: int
+    stack: Stack, function: ScannedFunction, bucket: Bucket, row: str, place: int
 ) -> None:
     files = {file(number): b"day,name,total\n" for number in range(3)} | {file(place): f"{row}\n".encode()}
     stack.exports.put(PREFIX, files)
@@ -524,7 +523,7 @@ def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
     assert bucket.manifest(PERIOD)["columns"] == ([] if place == 0 else ["day", "name", "total"])
 
 
-def test_several_files_without_a_header_are_told_in_one_line(stack: Stack, function: WatchedFunction) -> None:
+def test_several_files_without_a_header_are_told_in_one_line(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(number): f"2022-04-01,{number}\n".encode() for number in range(3)})
     only(function.post(DAY))
     told = [line for line in new_lines(function) if line["message"] == "header_unusable"]
@@ -534,14 +533,14 @@ def test_several_files_without_a_header_are_told_in_one_line(stack: Stack, funct
 
 
 @pytest.mark.ours_only
-def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: WatchedFunction) -> None:
+def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: ScannedFunction) -> None:
     """How they are written is seen while they pass by."""
     stack.exports.put(PREFIX, {file(0): b"", file(1): b"day,total\n" * 100_000, file(2): b"day,total\n"})
     only(function.post(DAY))
     assert [each.name for each in stack.storage.requests.of("object.read") if each.name.endswith(".csv")] == []
 
 
-def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name,total\n"})
     only(function.post(DAY | {"date": "2022-03-31"}))
     stack.exports.put(PREFIX, {file(0): f"{SECRET},DE,Linux\n".encode(), file(1): b"day,name,total,os\n"})
@@ -553,7 +552,7 @@ def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: W
     assert bucket.manifest(PERIOD)["columns"] == []
 
 
-def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, function: WatchedFunction) -> None:
+def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"2022-04-01,1\n", file(1): b"day,total\n", file(2): b"day,total,os\n"})
     assert only(function.post(DAY))["columns_changed"] is True
     [changed] = [line for line in new_lines(function) if line["message"] == "columns_changed"]
@@ -564,7 +563,7 @@ def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, f
     "columns", [["day", f"name\n{ROWS}"], ["2022-03-31", SECRET, "1"]], ids=["rows in a name", "a row"]
 )
 def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_told(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, columns: list[str]
+    stack: Stack, function: ScannedFunction, bucket: Bucket, columns: list[str]
 ) -> None:
     stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name\n"})
     only(function.post(DAY | {"date": "2022-03-31"}))

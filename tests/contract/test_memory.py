@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from local.stack import Stack
-from tests.asked import DAY, PREFIX, file, only, span, statuses
-from tests.conftest import StartFunction
+from tests.support.functions import StartFunction
+from tests.support.requests_and_answers import DAY, PREFIX, file, only, span, statuses
 
 MIB = 1024 * 1024
 BLOCK = b"a,b,c,d,e,f,g\n" + b"1,2,3,4,5,6,7\n" * (MIB // 14)

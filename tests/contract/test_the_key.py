@@ -9,8 +9,8 @@ import pytest
 
 from local.faults import Kind
 from local.stack import ANALYTICS_ID, API_KEY, SECRET, Stack
-from tests.asked import DAY, PREFIX, file, only, problem, span
-from tests.conftest import StartFunction
+from tests.support.functions import StartFunction
+from tests.support.requests_and_answers import DAY, PREFIX, file, only, problem, span
 
 NEW_KEY = "another-secret-key-9876543210"
 

@@ -8,19 +8,10 @@ import pytest
 from analytics_export.http import session
 from local.function import REPOSITORY, FunctionProcess
 from local.stack import API_KEY, SECRET
-from tests.situations.world import (
-    DAY,
-    FOLDER,
-    MANIFEST,
-    PREFIX,
-    SECRETS_OF_A_RUN,
-    World,
-    csv,
-    export_of,
-    shards,
-    slug,
-    wait_for,
-)
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, only, slug
+from tests.support.secret_scan import secrets_in
+from tests.support.source_files import csv, shards
+from tests.support.world import World, wait_for
 
 FIRST = f"{PREFIX}-000000000000.csv"
 
@@ -130,7 +121,7 @@ def test_a_listing_of_thousands_of_links_is_taken(world: World) -> None:
     world.issue(files)
     many = world.start(PARALLEL_TRANSFERS="16", STALL_SECONDS="20")
     answer = world.call(function=many)
-    assert (answer.status, export_of(answer)["objects"]) == (200, 5000)
+    assert (answer.status, only(answer)["objects"]) == (200, 5000)
     world.check_right()
     many.stop()
 
@@ -211,22 +202,16 @@ def test_the_key_is_never_sent_to_a_links_host(world: World) -> None:
 
 def test_nothing_leaks_even_where_every_logger_is_at_debug(world: World) -> None:
     """An operator who turns all logging up sees neither links' queries nor upload sessions nor the key."""
-    program = world.stack.root / "main.py"
-    program.write_text(
-        "import logging, sys\n"
-        f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
-        "logging.basicConfig(level=logging.DEBUG)\n"
-        "from main_of_the_repository import export_analytics\n".replace("main_of_the_repository", "repository_main")
-    )
-    (world.stack.root / "repository_main.py").write_text((REPOSITORY / "main.py").read_text())
+    program = world.stack.root / "loud.py"
+    program.write_text("import logging\nlogging.basicConfig(level=logging.DEBUG)\nfrom main import export_analytics\n")
     world.issue(shards(2, size=400_000))
     world.stack.faults.add("link.get", "reset", after_bytes=100_000)
-    loud = FunctionProcess(world.stack.function_env(), source=program)
-    with loud:
-        assert world.call(function=loud).status == 200
+    env = world.stack.function_env() | {"PYTHONPATH": str(REPOSITORY)}
+    with FunctionProcess(env, source=program) as loud:
+        assert loud.post(DAY).status == 200
         output = loud.output()
     assert "DEBUG" in output
-    assert not [secret for secret in SECRETS_OF_A_RUN if secret in output]
+    assert secrets_in(output) == []
 
 
 def test_a_cookie_of_one_party_is_not_kept_for_another(world: World) -> None:
@@ -260,24 +245,24 @@ def test_a_new_issue_is_taken_over_that_has(issue: dict[str, dict[str, bytes]], 
     before = {blob.name: blob.generation for blob in world.stack.client().list_blobs(world.stack.bucket, prefix=FOLDER)}
     world.issue(issue["after"])
     answer = world.call()
-    assert (answer.status, export_of(answer)["status"]) == (200, "copied")
+    assert (answer.status, only(answer)["status"]) == (200, "copied")
     world.check_right(issue["after"])
     same = [name for name, data in issue["after"].items() if issue["before"].get(name) == data]
     after = {blob.name: blob.generation for blob in world.stack.client().list_blobs(world.stack.bucket)}
     assert all(after[FOLDER + name] == before[FOLDER + name] for name in same)
-    assert export_of(world.call())["status"] == "unchanged"
+    assert only(world.call())["status"] == "unchanged"
     assert {blob.name: blob.generation for blob in world.stack.client().list_blobs(world.stack.bucket)} == after
 
 
 def test_a_changed_header_is_told(world: World) -> None:
     """Between the files of one period, and again nothing when all agree."""
     world.issue(shards(2, size=1000) | {FIRST: csv("a", 1000, header="settings_id,action,consent,country")})
-    assert export_of(world.call())["columns_changed"] is True
+    assert only(world.call())["columns_changed"] is True
     [warning] = [line for line in world.function.logs() if line["message"] == "columns_changed"][-1:]
     assert warning["severity"] == "WARNING"
     assert ["country"] in (warning["columns_added"], warning["columns_removed"])
     world.issue(shards(2, size=1000))
-    assert export_of(world.call())["columns_changed"] is False
+    assert only(world.call())["columns_changed"] is False
 
 
 def test_files_of_somebody_else_in_deeper_folders_are_left_alone(world: World) -> None:
@@ -345,14 +330,14 @@ def test_a_file_is_carried_faithfully_that_is_or_has(odd: tuple[bytes, list[str]
     assert world.call().status == 200
     world.check_right()
     assert world.manifest()["columns"] == columns
-    assert export_of(world.call())["status"] == "unchanged"
+    assert only(world.call())["status"] == "unchanged"
 
 
 def test_columns_are_those_of_the_first_file_that_has_any(world: World) -> None:
     """Empty files come first now and then."""
     world.issue({"1.csv": b"", "2.csv": b"a,b\n1,2\n", "3.csv": b"a,b\n"})
     answer = world.call()
-    assert export_of(answer)["columns_changed"] is False
+    assert only(answer)["columns_changed"] is False
     assert world.manifest()["columns"] == ["a", "b"]
 
 
@@ -365,7 +350,7 @@ def test_a_file_of_5_gib_is_carried_in_constant_memory(world: World) -> None:
     world.whole |= {info.crc32c for info in world.stack.exports.files(PREFIX).values()}
     big = world.start(STALL_SECONDS="60")
     answer = world.call(function=big)
-    assert (answer.status, export_of(answer)["bytes_copied"]) == (200, size)
+    assert (answer.status, only(answer)["bytes_copied"]) == (200, size)
     source = world.stack.exports.files(PREFIX)[FIRST]
     stored = world.stack.storage.objects(world.stack.bucket)[FOLDER + FIRST]
     assert (stored.size, stored.crc32c) == (source.size, source.crc32c)
@@ -475,7 +460,7 @@ def test_an_object_prefix_keeps_everything_below_it(world: World) -> None:
     """For a bucket that is shared: nothing is written, listed or removed beside the prefix."""
     world.issue(shards(2, size=1000))
     world.put(FOLDER + "somebody-elses.csv", b"stays")
-    prefixed: FunctionProcess = world.start(OBJECT_PREFIX="consent/usercentrics/")
+    prefixed = world.start(OBJECT_PREFIX="consent/usercentrics/")
     assert world.call(function=prefixed).status == 200
     names = {blob.name for blob in world.stack.client().list_blobs(world.stack.bucket)}
     assert names == {

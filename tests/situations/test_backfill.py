@@ -1,7 +1,6 @@
 """A backfill through the queue: tasks come twice, late and at once, services fail, instances die. It ends complete."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,25 +13,22 @@ from analytics_export.report import Status
 from analytics_export.retries import Clock
 from local.faults import Kind
 from local.function import FunctionProcess
-from tests.backfill import Backfill, days
-from tests.situations.world import World
+from tests.support.backfill import Backfill, days
+from tests.support.world import World
 
 pytestmark = pytest.mark.ours_only
 
 
-@pytest.fixture(scope="module")
-def instances(_shared: World) -> list[FunctionProcess]:
+@pytest.fixture
+def instances(world: World) -> list[FunctionProcess]:
     """Two instances of the function; each serves one request at a time, as far as the queue sends them so."""
-    return [_shared.start(), _shared.start()]
+    return [world.shared(instance=1), world.shared(instance=2)]
 
 
 @pytest.fixture
-def backfill(world: World, instances: list[FunctionProcess]) -> Iterator[Backfill]:
+def backfill(world: World, instances: list[FunctionProcess]) -> Backfill:
     """Twelve days, nothing of them in the bucket."""
-    yield Backfill(world.stack, instances, random.Random(1), days(12))
-    for instance in instances:
-        if not instance.is_running:
-            instance.start()
+    return Backfill(world.stack, instances, random.Random(1), days(12))
 
 
 EVERY_TASK: dict[str, dict[str, Any]] = {

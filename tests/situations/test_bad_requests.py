@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from analytics_export.errors import InvalidRequest
 from analytics_export.export_request import FIELDS, parse
 from local.function import Answer
-from tests.situations.world import DAY, World, slug
+from tests.support.requests_and_answers import DAY, slug
+from tests.support.world import World
 
 GOOD = json.dumps(DAY)
 BODIES: dict[str, bytes] = {
@@ -110,7 +111,7 @@ def test_a_schedule_time_that_is_none_is_refused(when: str, world: World) -> Non
 def test_repeated_query_fields_are_refused(world: World) -> None:
     """In the query, and between query and body."""
     for query in ([("date", "2022-04-01"), ("date", "2022-04-01")], [("date", "2022-04-01")]):
-        answer = world.function.post(DAY, query=query)  # type: ignore[arg-type]
+        answer = world.function.post(DAY, query=query)
         assert (answer.status, slug(answer)) == (400, "invalid-request")
 
 
@@ -150,7 +151,7 @@ def test_no_request_is_answered_with_5xx_unless_it_is_valid(
     """Fuzzed over HTTP; the pure parser says which requests are valid, for those the period is not there (503)."""
     world.stack.exports.makes_up_reports = False
     try:
-        answer = world.function.post(raw=body, query=query)  # type: ignore[arg-type]
+        answer = world.function.post(raw=body, query=query)
     finally:
         world.stack.exports.makes_up_reports = True
     by_name: dict[str, list[str]] = {}

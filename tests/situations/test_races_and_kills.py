@@ -8,21 +8,10 @@ from typing import Any
 
 import pytest
 
-from local.function import FunctionProcess
-from tests.situations.world import (
-    DAY,
-    FOLDER,
-    MANIFEST,
-    MB,
-    PREFIX,
-    SPAN,
-    World,
-    export_of,
-    exports_of,
-    shards,
-    slug,
-    wait_for,
-)
+from tests.support.functions import ScannedFunction
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, SPAN, exports, only, slug
+from tests.support.source_files import MB, shards
+from tests.support.world import World, wait_for
 
 pytestmark = pytest.mark.ours_only
 
@@ -51,17 +40,17 @@ MEETINGS = {
 """What the first and the second of two runs are asked for."""
 
 
-@pytest.fixture(scope="module")
-def other(_shared: World) -> FunctionProcess:
+@pytest.fixture
+def other(world: World) -> ScannedFunction:
     """A second instance of the function, which knows nothing of the first."""
-    return _shared.start()
+    return world.shared(instance=2)
 
 
 @pytest.mark.parametrize("size", [3 * MB, 60_000], ids=["long files", "short files"])
 @pytest.mark.parametrize("meeting", MEETINGS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_two_runs_of_equal_content_meet(
-    stage: str, meeting: str, size: int, world: World, other: FunctionProcess
+    stage: str, meeting: str, size: int, world: World, other: ScannedFunction
 ) -> None:
     """One run stands at a stage while another goes through from start to end; then the first goes on."""
     world.issue(shards(size=size))
@@ -89,7 +78,7 @@ def in_one_request(stage: str, size: int) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("change", ["other bytes", "fewer files", "more files"])
 def test_a_new_issue_is_copied_by_another_run_meanwhile(
-    stage: str, change: str, asked: dict[str, object], world: World, other: FunctionProcess
+    stage: str, change: str, asked: dict[str, object], world: World, other: ScannedFunction
 ) -> None:
     """The first run began with the old issue; both end, and the bucket is the new one, whole."""
     world.manifests_may_lag = True
@@ -104,7 +93,7 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
     world.check_right()
 
 
-def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: FunctionProcess) -> None:
+def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: ScannedFunction) -> None:
     """While one run is about to remove it, a new issue names it again and another run brings it."""
     world.issue(shards(3, mark="old"))
     assert world.call().status == 200
@@ -120,7 +109,7 @@ def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, 
 
 
 @pytest.mark.parametrize("attempt", range(6))
-def test_two_runs_start_together(attempt: int, world: World, other: FunctionProcess) -> None:
+def test_two_runs_start_together(attempt: int, world: World, other: ScannedFunction) -> None:
     """From the start, at full speed, again and again."""
     world.issue(shards(6, mark=f"try{attempt}", size=400_000))
     first, second = world.call_in_background(), world.call_in_background(other)
@@ -182,10 +171,10 @@ def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
     hold.release()
     assert running.result().status == 200
     world.check_right()
-    assert export_of(world.call())["status"] == "unchanged"
+    assert only(world.call())["status"] == "unchanged"
 
 
-def _ignoring_errors(world: World, victim: FunctionProcess, asked: dict[str, object]) -> None:
+def _ignoring_errors(world: World, victim: ScannedFunction, asked: dict[str, object]) -> None:
     try:
         world.call(asked, victim)
     except OSError:
@@ -209,7 +198,7 @@ def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
     while (answer := world.call(function=hurried)).status != 200:
         assert (answer.status, slug(answer)) == (503, "deadline")
         assert int(answer.headers["Retry-After"]) > 0
-        export = export_of(answer)
+        export = only(answer, 503)
         assert (export["status"], export["error"]["type"]) == ("incomplete", "deadline")
         assert world.manifest() is None
         counts.append(len(world.objects()))
@@ -227,7 +216,7 @@ def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
     for _ in range(3):
         answer = world.call(span, hurried)
         assert (answer.status, slug(answer)) == (503, "deadline")
-        assert [export["status"] for export in exports_of(answer)][1:] == ["incomplete"] * 2
+        assert [export["status"] for export in exports(answer)][1:] == ["incomplete"] * 2
         files, before = len(world.objects("granular/daily/")), files
         assert files > before
     assert world.stack.exports.requests.count("export.list") == 3
@@ -256,7 +245,7 @@ def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) 
         files = len(world.objects("granular/daily/"))
         assert files > seen
         seen = files
-    assert [export["status"] for export in exports_of(answer)][:2] == ["complete", "complete"]
+    assert [export["status"] for export in exports(answer)][:2] == ["complete", "complete"]
     assert answer.status == 200
 
 
@@ -281,7 +270,7 @@ def test_a_listing_that_outlasts_the_deadline_still_lets_every_call_move_on(worl
     world.check_right()
 
 
-def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world: World, other: FunctionProcess) -> None:
+def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world: World, other: ScannedFunction) -> None:
     """One run has looked for the last time and is about to write its manifest; another has replaced the files."""
     world.manifests_may_lag = True
     world.issue(shards(2, mark="old"))

@@ -25,7 +25,9 @@ from analytics_export.logs import Log
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.report import ExportResult, Status
 from local.faults import Kind
-from tests.situations.world import DAY, PREFIX, World, crc32c, shards, slug, wait_for
+from tests.support.requests_and_answers import DAY, PREFIX, slug
+from tests.support.source_files import crc32c, shards
+from tests.support.world import World, wait_for
 
 pytestmark = pytest.mark.ours_only
 

@@ -5,20 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.situations.world import (
-    DAY,
-    FOLDER,
-    MANIFEST,
-    PREFIX,
-    SPAN,
-    World,
-    crc32c,
-    export_of,
-    exports_of,
-    shards,
-    slug,
-    wait_for,
-)
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, SPAN, exports, only, slug
+from tests.support.source_files import crc32c, shards
+from tests.support.world import World, wait_for
 
 pytestmark = pytest.mark.ours_only
 
@@ -202,7 +191,7 @@ def test_the_bucket_is_right_afterwards_when(situation: Situation, way: Way, wor
     assert world.stack.faults.fired
     assert answer.seconds < 40
     if way.body is REFRESHED:
-        before, _, after = exports_of(answer)
+        before, _, after = exports(answer)
         assert (before["status"], after["status"]) == ("copied", "copied")
     if situation.slug is None:
         assert (answer.status, answer.json().get("detail")) == (200, None)
@@ -363,7 +352,7 @@ def test_a_source_whose_partial_answers_tell_nothing_is_compared_by_whole_ones(
     world.issue(shards(2, size=1000))
     assert world.call().status == 200
     world.stack.faults.add("link.get", "set_headers", headers={"Content-Range": content_range}, times=None)
-    assert export_of(world.call())["status"] == "unchanged"
+    assert only(world.call())["status"] == "unchanged"
 
 
 def test_one_bad_file_does_not_keep_the_others_out(world: World) -> None:
@@ -395,7 +384,7 @@ def test_somebody_else_writes_a_file_while_it_is_uploaded(world: World) -> None:
     world.whole.add(crc32c(b"a,b\n1,2\n"))
     world.stack.faults.add("upload.finish", "overwrite", body=b"a,b\n1,2\n", times=2)
     answer = world.call()
-    assert (answer.status, export_of(answer)["status"]) == (200, "copied")
+    assert (answer.status, only(answer)["status"]) == (200, "copied")
     world.check_right()
 
 
