@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from local.faults import Kind
+from local.function import REPOSITORY, FunctionProcess
 from local.stack import API_KEY, Stack
 from tests.support.functions import ScannedFunction, StartFunction
 from tests.support.requests_and_answers import DAY, FOLDER, PREFIX, file, only, problem, span
@@ -163,3 +165,16 @@ def test_the_search_for_secrets_lets_the_rest_pass(stack: Stack, function: Scann
     stack.exports.links[PREFIX] = ["https://elsewhere.example.org/file.csv"]
     problem(function.post(DAY), 502, "link-refused")
     assert secrets_in("https://storage.googleapis.com/b/o is not one of DOWNLOAD_ORIGINS?") == []
+
+
+def test_nothing_leaks_even_where_every_logger_is_at_debug(stack: Stack, tmp_path: Path) -> None:
+    """An operator who turns all logging up sees neither links' queries nor upload sessions nor the key."""
+    program = tmp_path / "loud.py"
+    program.write_text("import logging\nlogging.basicConfig(level=logging.DEBUG)\nfrom main import export_analytics\n")
+    stack.exports.put(PREFIX, {file(0): b"a,b\n" * 300_000, file(1): b"a,b\n1,2\n"})
+    stack.faults.add("link.get", Kind.RESET, name=file(0), after_bytes=100_000)
+    with FunctionProcess(stack.function_env() | {"PYTHONPATH": str(REPOSITORY)}, source=program) as loud:
+        only(loud.post(DAY))
+        output = loud.output()
+    assert "DEBUG" in output
+    assert secrets_in(output) == []

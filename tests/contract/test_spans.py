@@ -10,7 +10,7 @@ import pytest
 from google.cloud.storage import Blob
 
 from local.faults import Kind
-from local.stack import API_KEY, SECRET, Stack
+from local.stack import Stack
 from tests.support.destination import Bucket
 from tests.support.functions import ScannedFunction, StartFunction
 from tests.support.requests_and_answers import DAY, MANIFEST, exports, file, only, problem, span, statuses
@@ -141,38 +141,7 @@ def test_columns_are_compared_in_the_order_of_the_periods(
     ]
 
 
-# The key, and services that are down: learnt once a call
-
-
-def test_a_rotated_key_is_read_once_however_many_periods_meet_the_refusal(
-    stack: Stack, function: ScannedFunction
-) -> None:
-    issue(stack, 60)
-    only(function.post(DAY))
-    stack.exports.keys = {"another-secret-key"}
-    stack.secrets.add_version(SECRET, "another-secret-key")
-    asked_of(stack)
-    try:
-        answer = function.post(days(60) | {"refresh": True})
-        assert answer.status == 200
-        assert asked_of(stack)["secret.access"] == 1
-    finally:
-        stack.exports.keys = {API_KEY}
-        stack.secrets.add_version(SECRET, API_KEY)
-        function.post(DAY)
-
-
-def test_a_refused_key_is_read_once_however_many_periods_meet_the_refusal(
-    stack: Stack, function: ScannedFunction
-) -> None:
-    issue(stack, 60)
-    only(function.post(DAY))
-    stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
-    asked_of(stack)
-    answer = function.post(days(60) | {"refresh": True})
-    problem(answer, 502, "export-service-refused")
-    assert {each["error"]["type"] for each in exports(answer)} == {"export-service-refused"}
-    assert asked_of(stack)["secret.access"] == 1
+# Services that are down are learnt once a call
 
 
 @pytest.mark.ours_only
