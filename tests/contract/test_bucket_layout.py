@@ -1,6 +1,5 @@
 """What stands in the bucket: names, bytes, metadata, the manifest, and nothing else."""
 
-import base64
 import csv
 import gzip
 import io
@@ -9,7 +8,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-import google_crc32c
 import pytest
 
 from local.faults import Kind
@@ -17,13 +15,12 @@ from local.objects import Change
 from local.stack import ANALYTICS_ID, Stack
 from tests.support.destination import Bucket
 from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.odd_files import HEADERLESS, ODD_BYTES, ODD_HEADERS, PERSON, ROWS, WRITTEN
+from tests.support.odd_names import ODD_NAMES
 from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem
+from tests.support.source_files import crc32c
 
 PERIOD = "granular/daily/start_date=2022-04-01"
-
-
-def crc32c(data: bytes) -> str:
-    return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
 
 
 def source(stack: Stack, prefix: str) -> dict[str, bytes]:
@@ -63,56 +60,41 @@ def test_files_and_manifest_land_under_these_names_and_nothing_else_does(  # noq
     assert export["manifest"] == f"gs://{stack.bucket}/{manifest}"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "a b.csv",
-        "a+b.csv",
-        "100%.csv",
-        "%41.csv",
-        "ü日本.csv",
-        "a?b#c&d=e.csv",
-        "'quoted\".csv",
-        "~a.csv",
-        "_a.csv",
-        "...",
-        "no-extension",
-        "x" * 200 + ".csv",
-    ],
-)
+@pytest.mark.parametrize("size", [4, 1_100_000], ids=["in one request", "in a session"])
 def test_the_file_name_is_the_links_last_segment_decoded(
-    stack: Stack, function: ScannedFunction, bucket: Bucket, name: str
+    stack: Stack, function: ScannedFunction, bucket: Bucket, size: int
 ) -> None:
-    stack.exports.put(PREFIX, {name: b"a\n1\n"})
+    files = {name: f"{number}\n".encode().ljust(size, b"x") for number, name in enumerate(ODD_NAMES)}
+    stack.exports.put(PREFIX, files)
     only(function.post(DAY))
-    assert bucket.contents(FOLDER) == {FOLDER + name: b"a\n1\n"}
+    assert bucket.contents(FOLDER) == {FOLDER + name: data for name, data in files.items()}
+    named = {each["name"]: each["size"] for each in bucket.manifest(PERIOD)["objects"]}
+    assert named == {FOLDER + name: size for name in files}
     assert only(function.post(DAY))["status"] == "unchanged"
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"a", id="one byte"),
-        pytest.param(b"a,b\n", id="a header alone"),
-        pytest.param(bytes(range(256)) * 5000, id="any byte, some blocks"),
-        pytest.param(b"x" * 256 * 1024, id="exactly one block"),
-        pytest.param(b"x" * (256 * 1024 + 1), id="one block and a byte"),
-        pytest.param(b"x" * (256 * 1024 - 1), id="a byte less than one block"),
-        pytest.param(b"a,b\r\n1,2\r\n\x1a", id="line ends stay as they are"),
-    ],
-)
-def test_the_bytes_are_those_of_the_source(
-    stack: Stack, function: ScannedFunction, bucket: Bucket, data: bytes
-) -> None:
-    stack.exports.put(PREFIX, {file(0): data})
+def test_the_bytes_are_those_of_the_source(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+    stack.exports.put(PREFIX, ODD_BYTES)
     export = only(function.post(DAY))
-    (blob,) = bucket.blobs(FOLDER).values()
-    assert bucket.read(FOLDER + file(0)) == data
-    assert (blob.size or 0, blob.crc32c) == (len(data), crc32c(data))
-    assert (export["objects"], export["bytes"], export["bytes_copied"]) == (1, len(data), len(data))
+    assert bucket.contents(FOLDER) == {FOLDER + name: data for name, data in ODD_BYTES.items()}
+    assert {name: (blob.size or 0, blob.crc32c) for name, blob in bucket.blobs(FOLDER).items()} == {
+        FOLDER + name: (len(data), crc32c(data)) for name, data in ODD_BYTES.items()
+    }
+    size = sum(map(len, ODD_BYTES.values()))
+    assert (export["objects"], export["bytes"], export["bytes_copied"]) == (len(ODD_BYTES), size, size)
     again = only(function.post(DAY))
-    assert (again["status"], again["bytes"], again["bytes_copied"]) == ("unchanged", len(data), 0)
+    assert (again["status"], again["bytes"], again["bytes_copied"]) == ("unchanged", size, 0)
+
+
+@pytest.mark.parametrize("row", ["one byte", "a quote that is never closed", "bytes that are no text", "broken gzip"])
+def test_an_odd_file_alone_is_carried_too(stack: Stack, function: ScannedFunction, bucket: Bucket, row: str) -> None:
+    """The manifest's columns are what a CSV reader makes of the first line, if that is a header."""
+    data, columns = ODD_HEADERS[row]
+    stack.exports.put(PREFIX, {file(0): data})
+    only(function.post(DAY))
+    assert bucket.read(FOLDER + file(0)) == data
+    assert bucket.manifest(PERIOD)["columns"] == columns
+    assert only(function.post(DAY))["status"] == "unchanged"
 
 
 @pytest.mark.parametrize(
@@ -217,6 +199,17 @@ def test_what_belongs_to_others_is_left_alone(stack: Stack, function: ScannedFun
     stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
     only(function.post(DAY))
     assert {name: data for name, data in bucket.contents().items() if name in others} == others
+
+
+def test_an_object_prefix_keeps_everything_below_it(stack: Stack, function_with: StartFunction, bucket: Bucket) -> None:
+    """For a bucket that is shared: nothing is written, listed or removed beside the prefix."""
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
+    bucket.put(FOLDER + "of-others.csv", b"stays")
+    only(function_with(OBJECT_PREFIX="consent/usercentrics/").post(DAY))
+    files = {f"consent/usercentrics/{FOLDER}{file(number)}" for number in range(2)}
+    manifest = f"consent/usercentrics/{MANIFEST}"
+    assert set(bucket.names()) == {FOLDER + "of-others.csv", *files, manifest}
+    assert {each["name"] for each in json.loads(bucket.read(manifest))["objects"]} == files
 
 
 def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
@@ -429,32 +422,12 @@ def test_columns_are_the_first_files_also_where_it_was_there_already(
     assert (manifest["columns"], manifest["field_delimiter"]) == (["a", "b"], ",")
 
 
-LINES = "day;größe\n2022-04-01;1\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "written"),
-    [
-        pytest.param("day,größe\n".encode(), (",", "UTF-8", False, "NONE"), id="UTF-8"),
-        pytest.param(LINES.encode(), (";", "UTF-8", False, "NONE"), id="semicolons"),
-        pytest.param(LINES.replace(";", "\t").encode(), ("\t", "UTF-8", False, "NONE"), id="tabs"),
-        pytest.param(LINES.replace(";", "|").encode(), ("|", "UTF-8", False, "NONE"), id="bars"),
-        pytest.param(LINES.encode("utf-8-sig"), (";", "UTF-8", True, "NONE"), id="a byte order mark"),
-        pytest.param(LINES.encode("latin-1"), (";", "ISO-8859-1", False, "NONE"), id="Latin 1"),
-        pytest.param(LINES.encode("utf-16-le"), (";", "UTF-16LE", False, "NONE"), id="UTF-16, little end first"),
-        pytest.param(
-            ("\ufeff" + LINES).encode("utf-16-be"), (";", "UTF-16BE", True, "NONE"), id="UTF-16, with its mark"
-        ),
-        pytest.param(
-            ("\ufeff" + LINES).encode("utf-32-le"), (";", "UTF-32LE", True, "NONE"), id="UTF-32, with its mark"
-        ),
-        pytest.param(LINES.encode("utf-32-be"), (";", "UTF-32BE", False, "NONE"), id="UTF-32, big end first"),
-        pytest.param(gzip.compress(LINES.encode("latin-1")), (";", "ISO-8859-1", False, "GZIP"), id="packed"),
-    ],
-)
+@pytest.mark.parametrize("row", ["semicolons", "UTF-16, with its mark", "packed"])
 def test_the_manifest_says_how_the_first_file_with_text_is_written(
-    stack: Stack, function: ScannedFunction, bucket: Bucket, data: bytes, written: tuple[str, str, bool, str]
+    stack: Stack, function: ScannedFunction, bucket: Bucket, row: str
 ) -> None:
+    """One of each kind; the unit test of the header takes them all."""
+    data, written = WRITTEN[row]
     stack.exports.put(PREFIX, {file(0): b"", file(1): data, file(2): b"day,total\n"})
     only(function.post(DAY))
     manifest = bucket.manifest(PERIOD)
@@ -466,28 +439,14 @@ def test_the_manifest_says_how_the_first_file_with_text_is_written(
 
 # First lines that are no header: nothing of them goes where only names belong
 
-SECRET = "Konrad"
-"""Stands for what a row may hold."""
-ROWS = f"2022-04-01,{SECRET},1\n" * 200
-HEADERLESS = {
-    "a quote that is never closed": ('day,"name,total\n' + ROWS, "broken_quotes"),
-    "no header": (ROWS, "value_as_name"),
-    "no header, and quotes": (f'"2022-04-01","{SECRET}","1"\n', "value_as_name"),
-    "a line for Excel": ("sep=,\nday,name,total\n" + ROWS, "sep_line"),
-    "a row with an empty value": (f"{SECRET},,x\n", "empty_name"),
-    "a row with equal values": (f"{SECRET},x,{SECRET}\n", "doubled_name"),
-    "a row with a long value": (f"{SECRET},{'x' * 301}\n", "name_too_long"),
-    "rows on one line": (f"{SECRET}," * 100_000, "line_too_long"),
-    "a row of words": (f"{SECRET},DE,Linux\nsomeone,DE,Windows\n", "repeated_below"),
-    "a line break in a value": (f'"{SECRET}\nx",y\n', "not_text"),
-}
 
-
-@pytest.mark.parametrize(("text", "rule"), HEADERLESS.values(), ids=HEADERLESS)
-def test_a_first_line_that_is_no_header_is_told_once_by_its_rule_and_kept_nowhere(
-    stack: Stack, function: ScannedFunction, bucket: Bucket, text: str, rule: str
+@pytest.mark.parametrize("row", ["a quote that is never closed", "no header", "a row of words"])
+def test_a_first_line_that_is_no_header_is_logged_once_by_its_rule_and_kept_nowhere(
+    stack: Stack, function: ScannedFunction, bucket: Bucket, row: str
 ) -> None:
     """Neither in the manifest, nor in a log line of this day or the next."""
+    text, rule = HEADERLESS[row]
+    function.new_output()
     for day, data in (
         ("2022-03-31", b"day,name,total\n"),
         ("2022-04-01", text.encode()),
@@ -500,14 +459,14 @@ def test_a_first_line_that_is_no_header_is_told_once_by_its_rule_and_kept_nowher
     unusable = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
     told = [(line["severity"], line["start_date"], line["object"], line["rule"], line["objects"]) for line in unusable]
     assert told == [("WARNING", "2022-04-01", FOLDER + "granular-2022-04-01.csv", rule, 1)]
-    assert SECRET not in said
+    assert PERSON not in said
     assert "columns_changed" not in said
     assert bucket.manifest(PERIOD)["columns"] == []
-    assert SECRET not in bucket.read(MANIFEST).decode()
+    assert PERSON not in bucket.read(MANIFEST).decode()
     assert bucket.read(FOLDER + "granular-2022-04-01.csv") == text.encode()
 
 
-@pytest.mark.parametrize("row", [f"2022-04-01,{SECRET},1", f"{SECRET},DE,Linux"], ids=["a row", "a row of words"])
+@pytest.mark.parametrize("row", [f"2022-04-01,{PERSON},1", f"{PERSON},DE,Linux"], ids=["a row", "a row of words"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
     stack: Stack, function: ScannedFunction, bucket: Bucket, row: str, place: int
@@ -519,7 +478,7 @@ def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
     [unusable] = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
     assert unusable["object"] == FOLDER + file(place)
     assert unusable["rule"] == ("unlike_other_files" if "Linux" in row else "value_as_name")
-    assert SECRET not in said
+    assert PERSON not in said
     assert bucket.manifest(PERIOD)["columns"] == ([] if place == 0 else ["day", "name", "total"])
 
 
@@ -543,12 +502,12 @@ def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: S
 def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name,total\n"})
     only(function.post(DAY | {"date": "2022-03-31"}))
-    stack.exports.put(PREFIX, {file(0): f"{SECRET},DE,Linux\n".encode(), file(1): b"day,name,total,os\n"})
+    stack.exports.put(PREFIX, {file(0): f"{PERSON},DE,Linux\n".encode(), file(1): b"day,name,total,os\n"})
     assert only(function.post(DAY))["columns_changed"] is False
     said = function.new_output()
     assert '"rule": "unlike_other_files", "objects": 2' in said
     assert "columns_changed" not in said
-    assert SECRET not in said
+    assert PERSON not in said
     assert bucket.manifest(PERIOD)["columns"] == []
 
 
@@ -560,7 +519,7 @@ def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, f
 
 
 @pytest.mark.parametrize(
-    "columns", [["day", f"name\n{ROWS}"], ["2022-03-31", SECRET, "1"]], ids=["rows in a name", "a row"]
+    "columns", [["day", f"name\n{ROWS}"], ["2022-03-31", PERSON, "1"]], ids=["rows in a name", "a row"]
 )
 def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_told(
     stack: Stack, function: ScannedFunction, bucket: Bucket, columns: list[str]
@@ -576,5 +535,5 @@ def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_tol
     assert only(function.post(DAY))["columns_changed"] is False
     assert only(function.post(DAY | {"date": "2022-03-31"}))["status"] == "unchanged"
     said = function.new_output()
-    assert SECRET not in said
+    assert PERSON not in said
     assert "columns_changed" not in said

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from analytics_export.bucket.csv_header import DELIMITERS, LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer, compared
 from analytics_export.bucket.header_rules import LONGEST_NAME, MOST_COLUMNS, Unusable, why_unusable
+from tests.support.odd_files import HEADERLESS, ODD_HEADERS, PERSON, WRITTEN
 
 MOST = LONGEST_HEADER_BYTES
 UTF_16_AND_32 = {
@@ -128,6 +129,21 @@ def test_a_first_line_is_no_header_that_has(data: bytes, reason: Unusable, block
     assert (found.unusable, found.columns) == (reason, ())
 
 
+@pytest.mark.parametrize(("data", "columns"), ODD_HEADERS.values(), ids=ODD_HEADERS)
+@pytest.mark.parametrize("block_bytes", [1000, MOST])
+def test_only_a_header_gives_columns(data: bytes, columns: list[str], block_bytes: int) -> None:
+    found = sniffed(data, block_bytes=block_bytes)
+    assert list(found.columns if found else ()) == columns
+
+
+@pytest.mark.parametrize(("text", "rule"), HEADERLESS.values(), ids=HEADERLESS)
+def test_of_a_file_without_a_header_only_the_rule_is_kept(text: str, rule: str) -> None:
+    found = sniffed(text.encode())
+    assert found is not None
+    assert (found.columns, found.unusable and found.unusable.value) == ((), rule)
+    assert PERSON not in repr(found)
+
+
 VALUES = [
     "0", "12", "-1", "+1.5", "1,5", "1e5", "1.5E-7", "0x1F", "50%", "2022", "2022-04-01", "01.04.2022", "4/1/22", "12:30:00",
     "2022-04-01T08:00:00Z", "2022-04-01 08:00:00 UTC", "01.04.2022, 08:00 Uhr", "?", "-", "_", " 7 ",
@@ -170,6 +186,11 @@ def test_the_longest_names_and_the_most_columns_are_names_still() -> None:
 
 
 # How the file is written
+
+
+@pytest.mark.parametrize(("data", "written"), WRITTEN.values(), ids=WRITTEN)
+def test_delimiter_encoding_mark_and_compression_are_found(data: bytes, written: tuple[str, str, bool, str]) -> None:
+    assert sniffed(data) == CsvFormat(("day", "größe"), *written)
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
