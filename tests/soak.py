@@ -26,7 +26,7 @@ from tests.support.source_files import crc32c, csv
 from tests.support.world import World, open_world
 
 STRANGER = b"a,b\n1,2\n"
-"""What somebody else writes into the bucket."""
+"""What another writer puts into the bucket."""
 MIDDLE = {"after_bytes": 300_000}
 FAULTS: list[dict[str, Any]] = [
     *({"where": "link.get", "kind": kind} | MIDDLE for kind in ("reset", "close", "wrong_bytes")),

@@ -237,7 +237,7 @@ def test_a_browser_gets_the_page_and_a_program_the_json(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_picture_in_the_readme_can_be_made_anew_and_is_small(browser: Browser, tmp_path: Path) -> None:
+def test_the_picture_in_the_readme_can_be_made_again_and_is_small(browser: Browser, tmp_path: Path) -> None:
     del browser  # skips where there is none
     made = tmp_path / "coverage.png"
     command = [sys.executable, "-m", "local", "picture", str(made), "--port", "0"]

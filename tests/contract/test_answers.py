@@ -124,7 +124,7 @@ def test_a_secret_that_may_not_be_read_is_answered_500(stack: Stack, start_funct
 
 
 def with_every_request(stack: Stack) -> None:
-    """Make the next run use all that it can: a short and a long file, and a manifest that only its body tells of."""
+    """Make the next run use all that it can: a short and a long file, and a manifest without metadata."""
     stack.exports.put(PREFIX, {file(0): b"a\n", file(1): b"a\n" * 1_000_000})
     stack.storage.put(stack.bucket, MANIFEST, b"{}")
 
@@ -314,7 +314,7 @@ def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
     assert answer.headers["Retry-After"] == "1234"
 
 
-def test_a_run_whose_time_is_over_is_answered_503_and_the_next_goes_on(
+def test_a_run_whose_time_is_over_is_answered_503_and_the_next_continues(
     stack: Stack, function_with: StartFunction, function: ScannedFunction
 ) -> None:
     stack.faults.add("export.list", Kind.DELAY, seconds=1.2, times=None)

@@ -1,4 +1,4 @@
-"""What stands in the bucket: names, bytes, metadata, the manifest, and nothing else."""
+"""What the bucket contains: names, bytes, metadata, the manifest, and nothing else."""
 
 import csv
 import gzip
@@ -222,7 +222,7 @@ def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: ScannedFu
     assert bucket.names(FOLDER) == [FOLDER + file(0)]
 
 
-def test_a_file_that_was_issued_anew_replaces_the_old_one(
+def test_a_file_that_was_issued_again_replaces_the_old_one(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
@@ -358,7 +358,7 @@ def new_lines(function: ScannedFunction) -> list[dict[str, object]]:
         ("monthly", "2022-03-01", "2022-04-01"),
     ],
 )
-def test_columns_that_differ_from_the_period_before_are_told_and_warned_of(  # noqa: PLR0913, PLR0917 - a table
+def test_columns_that_differ_from_the_period_before_are_reported_and_logged(  # noqa: PLR0913, PLR0917 - a table
     stack: Stack,
     function: ScannedFunction,
     frequency: str,
@@ -457,8 +457,10 @@ def test_a_first_line_that_is_no_header_is_logged_once_by_its_rule_and_kept_nowh
     only(function.post(DAY))
     said = function.new_output()
     unusable = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
-    told = [(line["severity"], line["start_date"], line["object"], line["rule"], line["objects"]) for line in unusable]
-    assert told == [("WARNING", "2022-04-01", FOLDER + "granular-2022-04-01.csv", rule, 1)]
+    logged = [
+        (line["severity"], line["start_date"], line["object"], line["rule"], line["objects"]) for line in unusable
+    ]
+    assert logged == [("WARNING", "2022-04-01", FOLDER + "granular-2022-04-01.csv", rule, 1)]
     assert PERSON not in said
     assert "columns_changed" not in said
     assert bucket.manifest(PERIOD)["columns"] == []
@@ -468,7 +470,7 @@ def test_a_first_line_that_is_no_header_is_logged_once_by_its_rule_and_kept_nowh
 
 @pytest.mark.parametrize("row", [f"2022-04-01,{PERSON},1", f"{PERSON},DE,Linux"], ids=["a row", "a row of words"])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
+def test_one_file_without_a_header_among_others_is_logged_and_changes_no_columns(
     stack: Stack, function: ScannedFunction, bucket: Bucket, row: str, place: int
 ) -> None:
     files = {file(number): b"day,name,total\n" for number in range(3)} | {file(place): f"{row}\n".encode()}
@@ -482,11 +484,11 @@ def test_one_file_without_a_header_among_others_is_told_and_changes_no_columns(
     assert bucket.manifest(PERIOD)["columns"] == ([] if place == 0 else ["day", "name", "total"])
 
 
-def test_several_files_without_a_header_are_told_in_one_line(stack: Stack, function: ScannedFunction) -> None:
+def test_several_files_without_a_header_are_logged_in_one_line(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(number): f"2022-04-01,{number}\n".encode() for number in range(3)})
     only(function.post(DAY))
-    told = [line for line in new_lines(function) if line["message"] == "header_unusable"]
-    assert [(line["object"], line["rule"], line["objects"]) for line in told] == [
+    logged = [line for line in new_lines(function) if line["message"] == "header_unusable"]
+    assert [(line["object"], line["rule"], line["objects"]) for line in logged] == [
         (FOLDER + file(0), "value_as_name", 3)
     ]
 
@@ -521,7 +523,7 @@ def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, f
 @pytest.mark.parametrize(
     "columns", [["day", f"name\n{ROWS}"], ["2022-03-31", PERSON, "1"]], ids=["rows in a name", "a row"]
 )
-def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_told(
+def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_logged(
     stack: Stack, function: ScannedFunction, bucket: Bucket, columns: list[str]
 ) -> None:
     stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name\n"})

@@ -194,6 +194,7 @@ def test_several_things_may_be_wrong_and_the_worst_decides(stack: Stack, functio
     assert set(wrong(function.get("check"), 500, "misconfigured")) == {"export_service", "bucket"}
 
 
+@pytest.mark.slow
 @pytest.mark.ours_only
 @pytest.mark.parametrize(
     ("where", "part"),

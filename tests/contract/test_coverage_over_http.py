@@ -80,7 +80,7 @@ def test_gaps_are_missing(stack: Stack, function: ScannedFunction) -> None:
     assert answer["coverage"][0]["periods"][0]["completed_at"] == "2022-04-02T08:25:00Z"
 
 
-def test_each_aggregation_and_frequency_is_told_by_itself(stack: Stack, function: ScannedFunction) -> None:
+def test_each_aggregation_and_frequency_has_its_own_entry(stack: Stack, function: ScannedFunction) -> None:
     week = (Aggregation.INTERACTION, Frequency.WEEKLY)
     land(stack, FIRST, LAST)
     land(stack, date(2022, 3, 21), date(2022, 3, 28), kind=week)

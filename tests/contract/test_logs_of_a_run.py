@@ -25,7 +25,7 @@ PERIOD = {
 
 
 def lines(function: ScannedFunction) -> list[dict[str, object]]:
-    """What was logged since the last look: nothing but JSON objects."""
+    """What was logged since the last call of this: nothing but JSON objects."""
     parsed = [json.loads(line) for line in function.new_output().splitlines()]
     assert all(isinstance(line, dict) for line in parsed)
     return parsed
@@ -64,7 +64,7 @@ def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack
     } <= {str(line["message"]) for line in said}  # fmt: skip
 
 
-def test_a_copied_period_is_told_so(stack: Stack, function: ScannedFunction) -> None:
+def test_a_copied_period_has_two_log_lines(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
     only(function.post(DAY))
     copied, complete = lines(function)
@@ -89,7 +89,7 @@ def test_a_copied_period_is_told_so(stack: Stack, function: ScannedFunction) -> 
         (418, "ERROR", "export_failed", "export-service-error"),
     ],
 )
-def test_a_period_that_is_not_there_is_told_with_its_reason(
+def test_a_period_that_fails_is_logged_with_its_reason(
     stack: Stack, function: ScannedFunction, status: int, severity: str, message: str, slug: str
 ) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=status, times=None)
@@ -99,7 +99,7 @@ def test_a_period_that_is_not_there_is_told_with_its_reason(
     assert line["detail"] == answer.json()["detail"]
 
 
-def test_a_refused_request_is_told(function: ScannedFunction) -> None:
+def test_a_refused_request_is_logged(function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "nothing"})
     (line,) = lines(function)
     assert (line["severity"], line["message"], line["error_type"]) == ("WARNING", "request_refused", "invalid-request")
@@ -160,7 +160,7 @@ def test_the_search_for_secrets_finds_them(text: str) -> None:
     assert secrets_in(f'{{"message": "{text}"}}')
 
 
-def test_the_search_for_secrets_lets_the_rest_pass(stack: Stack, function: ScannedFunction) -> None:
+def test_the_search_for_secrets_ignores_the_rest(stack: Stack, function: ScannedFunction) -> None:
     function.post({"day": "2022-04-01?x=1"})
     stack.exports.links[PREFIX] = ["https://elsewhere.example.org/file.csv"]
     problem(function.post(DAY), 502, "link-refused")

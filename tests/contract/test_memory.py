@@ -22,7 +22,9 @@ def file_of(size_mib: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(("count", "size_mib"), [pytest.param(1, 512, id="one"), pytest.param(8, 64, id="eight")])
-def test_a_copy_holds_one_block_a_file(stack: Stack, start_function: StartFunction, count: int, size_mib: int) -> None:
+def test_a_copy_keeps_one_block_a_file_in_memory(
+    stack: Stack, start_function: StartFunction, count: int, size_mib: int
+) -> None:
     """So that one of 2 GiB stays under 120 MB, and eight at once too: it is the same for any size."""
     stack.exports.put(PREFIX, {file(number): file_of(size_mib) for number in range(count)})
     function = start_function()
@@ -46,6 +48,7 @@ def test_400_periods_in_one_call_hold_no_more(stack: Stack, start_function: Star
     assert 20_000_000 < function.peak_rss_bytes() < LIMIT_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.ours_only
 def test_a_file_of_5_gib_is_carried_in_constant_memory(stack: Stack, start_function: StartFunction) -> None:

@@ -28,7 +28,7 @@ def listings(stack: Stack) -> list[str]:
         pytest.param("monthly", "2024-02-29", "2024-02-01-2024-02-29", id="a leap month"),
     ],
 )
-def test_date_means_the_period_that_holds_the_day(
+def test_date_means_the_period_that_contains_the_day(
     stack: Stack, function: ScannedFunction, aggregation: str, frequency: str, day: str, dates: str
 ) -> None:
     export = only(function.post({"aggregation": aggregation, "frequency": frequency, "date": day}))
@@ -36,7 +36,7 @@ def test_date_means_the_period_that_holds_the_day(
     assert listings(stack) == [f"{aggregation}-{dates}"]
 
 
-def test_from_and_to_mean_every_period_that_holds_a_day_of_the_span(stack: Stack, function: ScannedFunction) -> None:
+def test_from_and_to_mean_every_period_that_has_a_day_of_the_span(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "granular", "frequency": "weekly", "from": "2022-04-03", "to": "2022-04-11"})
     assert statuses(answer) == {"2022-03-28": "copied", "2022-04-04": "copied", "2022-04-11": "copied"}
     assert len(listings(stack)) == 3
@@ -81,10 +81,10 @@ def test_last_skips_what_is_complete_without_asking(stack: Stack, function: Scan
 
 def test_refresh_compares_what_is_complete(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     function.post(span("2022-04-01", "2022-04-02"))
-    stack.exports.put("granular-2022-04-01", {file(0): b"issued,anew\n1,2\n"})
+    stack.exports.put("granular-2022-04-01", {file(0): b"issued,again\n1,2\n"})
     answer = function.post(span("2022-04-01", "2022-04-02", refresh=True))
     assert statuses(answer) == {"2022-04-01": "copied", "2022-04-02": "unchanged"}
-    assert bucket.contents(FOLDER) == {FOLDER + file(0): b"issued,anew\n1,2\n"}
+    assert bucket.contents(FOLDER) == {FOLDER + file(0): b"issued,again\n1,2\n"}
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,13 @@ def test_a_single_period_is_always_compared(
     request = {"aggregation": "granular", "frequency": "daily"} | fields
     only(function.post(request, headers=headers))
     name = file(0, "granular-2022-04-03")
-    stack.exports.put("granular-2022-04-03", {name: b"issued,anew\n1,2\n"})
+    stack.exports.put("granular-2022-04-03", {name: b"issued,again\n1,2\n"})
     assert only(function.post(request, headers=headers))["status"] == "copied"
-    assert bucket.read(f"granular/daily/start_date=2022-04-03/{name}") == b"issued,anew\n1,2\n"
+    assert bucket.read(f"granular/daily/start_date=2022-04-03/{name}") == b"issued,again\n1,2\n"
 
 
-def test_what_stands_where_a_manifest_belongs_but_is_none_does_not_count_as_complete(
-    function: ScannedFunction, bucket: Bucket
-) -> None:
-    bucket.put(MANIFEST, b"somebody else's file\n")
+def test_an_invalid_manifest_does_not_count_as_complete(function: ScannedFunction, bucket: Bucket) -> None:
+    bucket.put(MANIFEST, b"another program's file\n")
     assert statuses(function.post(span("2022-04-01", "2022-04-01"))) == {"2022-04-01": "copied"}
     assert bucket.manifest("granular/daily/start_date=2022-04-01")["start_date"] == "2022-04-01"
 

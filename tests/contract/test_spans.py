@@ -1,4 +1,4 @@
-"""Periods of a span are worked on side by side, at the price of few requests, and tell the same as one by one."""
+"""Periods of a span are worked on side by side, with few requests, and the answer is the same as one by one."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def test_up_to_one_mib_a_file_is_short(stack: Stack, function: ScannedFunction, 
 
 
 @pytest.mark.ours_only
-def test_a_period_that_waits_does_not_hold_the_others(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_a_period_that_waits_does_not_delay_the_others(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     hold = stack.faults.add("export.list", Kind.HOLD, name="2022-04-01")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(function.post, days(5))
@@ -120,7 +120,7 @@ def test_columns_are_compared_in_the_order_of_the_periods(
     slowest: str,
     has_metadata: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Whoever ends first, and also against the period before the span."""
+    """Whichever ends first, and also against the period before the span."""
     headers = [b"a,b\n", b"a,b,c\n", b"a,b,c\n", b"a,c\n"]
     before = "granular-2022-03-31"
     stack.exports.put(before, {file(0, before): b"a\n"})
@@ -161,9 +161,7 @@ def test_a_service_that_is_down_is_learnt_once_a_call(stack: Stack, start_functi
 
 @pytest.mark.parametrize("location", ["http://[", "http://x/%ff\xff\xfe"], ids=["no URL", "no text"])
 @pytest.mark.parametrize("where", ["export.list", "link.get"])
-def test_a_redirect_is_not_even_looked_at(
-    stack: Stack, start_function: StartFunction, where: str, location: str
-) -> None:
+def test_a_redirect_is_not_even_parsed(stack: Stack, start_function: StartFunction, where: str, location: str) -> None:
     """Neither where it leads to, nor its body: one bad period does not stop the others, and costs no memory."""
     issue(stack, 5)
     headers = {"Location": location}
@@ -211,7 +209,7 @@ def test_one_manifest_that_cannot_be_read_does_not_stop_the_others(
 
 @pytest.mark.ours_only
 def test_files_that_fail_leave_nothing_in_memory(stack: Stack, start_function: StartFunction) -> None:
-    """An error that is kept until the answer must not hold on to the bytes it was about."""
+    """An error that is kept until the answer must not keep the bytes that it is about."""
     files = {file(number): b"x" * MIB for number in range(200)}
     stack.exports.put("granular-2022-04-01", files)
     stack.faults.add("link.get", Kind.WRONG_HASH, times=None)
@@ -233,7 +231,7 @@ def test_a_bad_period_does_not_stop_the_others(stack: Stack, function: ScannedFu
 
 
 def without_metadata(bucket: Bucket, name: str) -> None:
-    """As version 1.0.0 wrote it, or as somebody's copy."""
+    """As version 1.0.0 wrote it, or as a copy has it."""
     bucket.write(name, bucket.read(name), metadata=None)
 
 

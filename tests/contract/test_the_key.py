@@ -106,7 +106,7 @@ def test_the_key_is_read_once_however_many_periods_meet_the_refusal(
 
 
 def places(requests: list[Request]) -> set[str]:
-    """Headers, paths and queries that held the key."""
+    """Headers, paths and queries that contained the key."""
     return {place for request in requests for place in request.places_of(API_KEY)}
 
 

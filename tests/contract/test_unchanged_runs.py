@@ -80,7 +80,7 @@ def test_equal_files_without_a_manifest_get_one_and_are_not_copied_again(
     assert MANIFEST in bucket.names()
 
 
-def test_a_file_somebody_changed_in_the_bucket_is_put_right(
+def test_a_file_that_was_changed_in_the_bucket_is_copied_again(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, FILES)

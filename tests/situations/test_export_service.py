@@ -23,7 +23,7 @@ HEALS = {
 
 @pytest.mark.parametrize("fault", HEALS.values(), ids=HEALS)
 def test_a_run_outlasts_an_export_service_that(fault: dict[str, Any], world: World) -> None:
-    """What a retry can mend is mended within the run."""
+    """The run heals what a retry can heal."""
     world.issue(shards(2, size=1000))
     world.stack.faults.add("export.list", **fault)
     answer = world.call()
@@ -33,12 +33,12 @@ def test_a_run_outlasts_an_export_service_that(fault: dict[str, Any], world: Wor
     world.check_right()
 
 
+@pytest.mark.slow
 def test_a_listing_of_thousands_of_links_is_taken(world: World) -> None:
     """5,000 files in one period."""
     files = {f"{PREFIX}-{number:012d}.csv": b"a,b\n%d,1\n" % number for number in range(5000)}
     world.issue(files)
-    many = world.start(PARALLEL_TRANSFERS="16", STALL_SECONDS="20")
+    many = world.shared(PARALLEL_TRANSFERS="16", STALL_SECONDS="20")
     answer = world.call(function=many)
     assert (answer.status, only(answer)["objects"]) == (200, 5000)
     world.check_right()
-    many.stop()

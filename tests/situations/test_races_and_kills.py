@@ -52,7 +52,7 @@ def other(world: World) -> ScannedFunction:
 def test_two_runs_of_equal_content_meet(
     stage: str, meeting: str, size: int, world: World, other: ScannedFunction
 ) -> None:
-    """One run stands at a stage while another goes through from start to end; then the first goes on."""
+    """One run is stopped at a stage while another runs from start to end; then the first continues."""
     world.issue(shards(size=size))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage] | in_one_request(stage, size))
     asked_first, asked_second = MEETINGS[meeting]
@@ -118,7 +118,7 @@ def test_two_runs_start_together(attempt: int, world: World, other: ScannedFunct
 
 
 def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
-    """Two instances are told different contents for one period, always: one of the two wins, wholly."""
+    """Two instances always get different contents for one period: the bucket ends as one of the two, never as a mixture."""
     world.manifests_may_lag = True
     from local.stack import Stack  # noqa: PLC0415
 
@@ -160,7 +160,7 @@ def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, objec
     assert again == set(shards()) - done
 
 
-def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
+def test_a_run_finishes_after_sigterm(world: World) -> None:
     """SIGTERM: what is under way ends well within the platform's ten seconds, and a later run finds it right."""
     world.issue(shards())
     victim = world.start()
@@ -182,18 +182,18 @@ def _ignoring_errors(world: World, victim: ScannedFunction, asked: dict[str, obj
 
 
 def _is_settled(world: World) -> bool:
-    """Everything but the file that is held has landed, or nothing can."""
+    """Everything but the file that a fault delays has landed, or nothing can."""
     before = set(world.objects())
     time.sleep(0.15)
     return before == set(world.objects())
 
 
-def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
+def test_calls_in_a_row_with_a_short_deadline_complete_the_period(world: World) -> None:
     """Each says 503 `deadline` and moves on; no file is copied twice."""
     files = shards(28, size=400_000)
     world.issue(files)
     world.stack.faults.add("link.get", "throttle", bytes_per_s=800_000, times=None)
-    hurried = world.start(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="4")
+    hurried = world.shared(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="4")
     counts = [0]
     while (answer := world.call(function=hurried)).status != 200:
         assert (answer.status, slug(answer)) == (503, "deadline")
@@ -209,8 +209,8 @@ def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
 
 
 def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
-    """The periods that were not reached are told as incomplete; the first is, whatever the time, and moves on."""
-    hurried = world.start(DEADLINE_SECONDS="0.001")
+    """Periods that were not reached are reported as incomplete; the first one makes progress whatever the time."""
+    hurried = world.shared(DEADLINE_SECONDS="0.001")
     span = {"aggregation": "granular", "frequency": "daily", "from": "2022-05-01", "to": "2022-05-03"}
     files = 0
     for _ in range(3):
@@ -226,17 +226,17 @@ def test_what_is_there_may_be_compared_after_the_deadline(world: World) -> None:
     """A period whose files have all landed ends, however slow the comparison is."""
     world.issue(shards(12, size=1000))
     assert world.call().status == 200
-    world.stack.client().bucket(world.stack.bucket).blob(MANIFEST).delete()
+    world.delete(MANIFEST)
     world.stack.faults.add("link.get", "delay", seconds=0.5, times=None)
-    answer = world.call(function=world.start(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="2"))
+    answer = world.call(function=world.shared(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="2"))
     assert answer.status == 200
     world.check_right()
 
 
-def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) -> None:
+def test_every_call_of_a_span_makes_progress_however_little_time_it_has(world: World) -> None:
     """Complete periods are no progress: the first that is not complete goes on."""
     world.issue(shards(3, size=1000))
-    hurried = world.start(DEADLINE_SECONDS="0.001")
+    hurried = world.shared(DEADLINE_SECONDS="0.001")
     seen = 0
     for _ in range(20):
         answer = world.call(SPAN, hurried)
@@ -250,7 +250,7 @@ def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) 
 
 
 def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -> None:
-    """The bucket sits on it for longer than a stall; it is sent again, and the run writes its manifest meanwhile."""
+    """The bucket delays it for longer than a stall; it is sent again, and the run writes its manifest meanwhile."""
     world.issue(shards(1, mark="old", size=1000))
     assert world.call().status == 200
     world.issue(shards(1, mark="new", size=1000))
@@ -261,21 +261,21 @@ def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -
     world.check_right()
 
 
-def test_a_listing_that_outlasts_the_deadline_still_lets_every_call_move_on(world: World) -> None:
+def test_every_call_makes_progress_though_the_listing_outlasts_the_deadline(world: World) -> None:
     """One file a call, at the least."""
     world.issue(shards(3, size=1000))
     world.stack.faults.add("export.list", "delay", seconds=0.5, times=None)
-    hurried = world.start(DEADLINE_SECONDS="0.3")
+    hurried = world.shared(DEADLINE_SECONDS="0.3")
     assert [world.call(function=hurried).status for _ in range(3)] == [503, 503, 200]
     world.check_right()
 
 
 def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world: World, other: ScannedFunction) -> None:
-    """One run has looked for the last time and is about to write its manifest; another has replaced the files."""
+    """One run has compared for the last time and is about to write its manifest; another has replaced the files."""
     world.manifests_may_lag = True
     world.issue(shards(2, mark="old"))
     assert world.call().status == 200
-    world.stack.client().bucket(world.stack.bucket).blob(MANIFEST).delete()
+    world.delete(MANIFEST)
     manifest = world.stack.faults.add("object.insert", "hold", name=MANIFEST)
     slower = world.call_in_background()
     manifest.wait_until_reached()

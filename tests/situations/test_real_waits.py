@@ -10,7 +10,7 @@ from local.stack import Stack
 from tests.support.functions import Functions, ScannedFunction
 from tests.support.requests_and_answers import DAY, exports, file, problem, span
 
-pytestmark = pytest.mark.ours_only
+pytestmark = [pytest.mark.ours_only, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ LATE_S = 0.2
 
 
 def let_late_requests_end(stack: Stack) -> None:
-    """End all faults and wait for the requests that they held up: they go on now, and may still write."""
+    """End all faults and wait for the requests that they delayed: these continue now, and may still write."""
     stack.faults.clear()
     if not any(fired.endswith(LATE_KINDS) for fired in stack.faults.fired):
         return

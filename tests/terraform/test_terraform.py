@@ -23,6 +23,7 @@ REFUSALS = ["validation.tftest.hcl", "one_rule_refused.tftest.hcl"]
 """Each run must fail at a variable, for which terraform needs no resource: without them a plan takes milliseconds."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted({path.name for path in MODULE.glob("tests/*.tftest.hcl")} - {*REFUSALS}))
 def test_terraform_test_passes(file: str) -> None:
     printed, passes = outcome_of(file)

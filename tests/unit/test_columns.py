@@ -202,12 +202,12 @@ def test_the_delimiter_is_the_one_that_is_most_often_in_the_first_line(delimiter
 
 
 @pytest.mark.parametrize("line", ["a,b;c", "a;b,c", "a"])
-def test_the_comma_is_taken_where_nothing_tells(line: str) -> None:
+def test_the_comma_is_the_delimiter_where_none_is_more_frequent(line: str) -> None:
     assert sniffed(line.encode()) == CsvFormat(tuple(line.split(",")), ",")
 
 
 @pytest.mark.parametrize(("line", "delimiter"), [("sep=;", ";"), ("sep=\t", "\t"), ("sep=", ","), ("sep=x", ",")])
-def test_excels_line_tells_the_delimiter(line: str, delimiter: str) -> None:
+def test_excels_line_names_the_delimiter(line: str, delimiter: str) -> None:
     assert sniffed(f"{line}\na;b\n".encode()) == CsvFormat(field_delimiter=delimiter, unusable=Unusable.SEP_LINE)
 
 
@@ -222,7 +222,7 @@ def test_utf_16_and_32_are_known_by_their_mark_or_their_nuls(encoding: str, is_m
     assert sniffed(gzip.compress(data)) == CsvFormat(("day", "größe", "日本"), ";", encoding, is_marked, "GZIP")
 
 
-def test_a_mark_of_utf_8_is_told_and_is_no_part_of_a_name() -> None:
+def test_a_byte_order_mark_of_utf_8_is_noted_and_is_no_part_of_a_name() -> None:
     assert sniffed('\ufeff"day",b\n1,2\n'.encode()) == CsvFormat(("day", "b"), byte_order_mark=True)
 
 
@@ -323,9 +323,7 @@ odd_bytes = st.one_of(
 
 
 @given(odd_bytes, st.lists(st.integers(0, 10_000)))
-def test_whatever_the_bytes_and_the_blocks_are_the_answer_is_the_same_and_holds_nothing_but_names(
-    data: bytes, cuts: list[int]
-) -> None:
+def test_any_bytes_in_any_blocks_give_the_same_answer_of_names_alone(data: bytes, cuts: list[int]) -> None:
     sniffer = HeaderSniffer()
     for start, stop in pairwise(sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})):
         sniffer.feed(start, data[start:stop])

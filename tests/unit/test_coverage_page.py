@@ -49,7 +49,7 @@ def html(found: Coverage, *, analytics_id: str = "acme", host: str = "x.run.app"
 
 
 def text(document: str) -> str:
-    """What stands in it, without tags."""
+    """Its text, without tags."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", document.partition("</head>")[2])).split())
 
 

@@ -287,7 +287,7 @@ def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, A
 
 
 @given(st.dates(date(1, 1, 1), date(9999, 12, 31)), st.sampled_from(["daily", "weekly", "monthly"]))
-def test_any_date_means_the_period_that_holds_it_or_is_refused(day: date, frequency: str) -> None:
+def test_any_date_means_the_period_that_contains_it_or_is_refused(day: date, frequency: str) -> None:
     try:
         (export,) = asked({"aggregation": "granular", "frequency": frequency, "date": str(day)}).exports
     except PeriodNotFinished:

@@ -72,7 +72,7 @@ def test_any_ordinary_file_name_survives_the_link(name: str) -> None:
 
 
 @given(st.text(max_size=40).map(lambda text: f"{HOST}/{text}") | st.text(max_size=60))
-def test_whatever_stands_in_a_listing_is_taken_or_refused(url: str) -> None:
+def test_any_link_is_taken_or_refused(url: str) -> None:
     try:
         link = SignedLink.checked(url, origins=ORIGINS)
     except LinkRefused:
