@@ -10,17 +10,16 @@ from local.function import REPOSITORY, Answer, FunctionProcess
 from local.stack import Stack
 from tests.support.secret_scan import secrets_in
 
+MAIN = REPOSITORY / "main.py"
 SHORT_WAITS = Path(__file__).with_name("short_waits.py")
 
 
 class ScannedFunction(FunctionProcess):
     """Every answer is scanned at once; its output by `new_output`, at the latest when it stops."""
 
-    def __init__(self, env: Mapping[str, str], *, has_short_waits: bool = True) -> None:
-        if has_short_waits:
-            super().__init__(dict(env) | {"PYTHONPATH": str(REPOSITORY)}, source=SHORT_WAITS)
-        else:
-            super().__init__(env)
+    def __init__(self, env: Mapping[str, str], *, source: Path = SHORT_WAITS) -> None:
+        """`source` is main.py, or a program that imports from it."""
+        super().__init__(dict(env) | {"PYTHONPATH": str(REPOSITORY)}, source=source)
         self._scanned_bytes = 0
 
     def post(self, *args: Any, **kwargs: Any) -> Answer:
@@ -63,7 +62,7 @@ class Functions:
     ) -> ScannedFunction:
         """A function with these settings changed that nobody has called, not yet started."""
         settings = self._stack.function_env(api_version=api_version) | dict(env)
-        return ScannedFunction(settings, has_short_waits=has_short_waits)
+        return ScannedFunction(settings, source=SHORT_WAITS if has_short_waits else MAIN)
 
     def shared(self, env: Mapping[str, str], *, api_version: str = "v2", instance: int = 1) -> ScannedFunction:
         """A running function with these settings changed: the same for the same settings and instance number."""
