@@ -24,8 +24,8 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 picture: $(VENV)/.installed ## write docs/coverage.png, the coverage page of made-up exports; needs chromium
 	@$(BIN)/python -m local picture docs/coverage.png
 
-test: $(VENV)/.installed ## run every test
-	$(BIN)/pytest -n 3
+test: $(VENV)/.installed ## run every test, the slowest first, and print the slowest ten
+	$(BIN)/pytest -n 4 --maxschedchunk 2 --durations 10
 
 $(BENCH_VENV)/.installed: requirements.txt bench/requirements.txt
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -147,7 +147,7 @@ def test_a_task_that_is_refused_is_the_queues_fault(queue: TaskQueue, faults: Fa
     assert f"TASKS_QUEUE: {QUEUE} did not accept a task" in error.detail
 
 
-def test_the_first_definite_failure_ends_it_and_what_is_queued_is_told(
+def test_the_first_definite_failure_ends_it_and_names_what_is_queued(
     queue: TaskQueue, service: CloudTasks, faults: Faults
 ) -> None:
     faults.add("task.create", Kind.STATUS, status="PERMISSION_DENIED", skip=10, times=None)
@@ -215,7 +215,7 @@ def test_another_fan_out_is_not_swallowed_by_the_names_of_the_one_before(queue: 
     assert queued_labels(service) == {task.label for task in days(3)}
 
 
-def test_names_are_legal_tell_the_period_and_begin_differently() -> None:
+def test_task_names_are_legal_name_the_period_and_begin_differently() -> None:
     labels = [f"interaction-monthly-20{year:02}-{month:02}-01" for year in range(100) for month in range(1, 13)]
     names = [task_id("run", label) for label in labels]
     assert all(TASK_ID.fullmatch(name) and name.endswith(label) for name, label in zip(names, labels, strict=True))

@@ -256,6 +256,7 @@ def googlesql() -> GoogleSql:
     return GoogleSql("America/Los_Angeles")
 
 
+@pytest.mark.slow
 def test_bigquery_takes_every_statement_of_the_documentation(googlesql: GoogleSql) -> None:
     columns = created(googlesql, tables("known_columns"))
     _, pseudo = catalog(tables("known_columns"))

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.terraform.googlesql import GoogleSql
 from tests.terraform.landed import BUCKET, PREFIX, landed
 from tests.terraform.terraform_cli import MODULE, applied, outputs
@@ -31,6 +33,7 @@ def tables_written(bucket: Path, folder: Path) -> Path:
     return folder / "tables.auto.tfvars.json"
 
 
+@pytest.mark.slow
 def test_what_the_function_copied_can_be_asked_for_rates(tmp_path: Path) -> None:
     with landed(tmp_path / "stack") as bucket:
         path = tables_written(bucket, tmp_path)

@@ -31,7 +31,7 @@ ORDER = [
     "period_sync", "run", "coverage", "inventory", "app", "check", "trial", "page", "calendar_grid", "coverage_page",
     "check_page", "openapi",
 ]  # fmt: skip
-"""From the ground up: a module imports only what stands before it."""
+"""From the ground up: a module imports only those before it."""
 
 
 def imports(path: Path) -> set[str]:

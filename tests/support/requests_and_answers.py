@@ -21,6 +21,10 @@ def span(first: str, last: str, **fields: object) -> dict[str, object]:
     return {"aggregation": "granular", "frequency": "daily", "from": first, "to": last, **fields}
 
 
+SPAN = span("2022-03-31", "2022-04-02")
+"""That day with the one before and the one after it."""
+
+
 def file(number: int, prefix: str = PREFIX) -> str:
     """A file's name as Usercentrics gives it."""
     return f"{prefix}-{number:012d}.csv"
@@ -56,3 +60,8 @@ def problem(answer: Answer, status: int, slug: str) -> Mapping[str, Any]:
 def statuses(answer: Answer) -> dict[str, str]:
     """How each period ended, by its first day."""
     return {each["start_date"]: each["status"] for each in exports(answer)}
+
+
+def slug(answer: Answer) -> str:
+    """The problem's type."""
+    return str(answer.json()["type"])

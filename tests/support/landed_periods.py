@@ -8,6 +8,7 @@ from analytics_export.bucket.layout import Layout
 from analytics_export.bucket.manifest import Manifest, StoredObject, to_metadata
 from analytics_export.periods import Aggregation, Export, Frequency, Period, finished_within
 from local.stack import ANALYTICS_ID, Stack
+from tests.support.destination import Bucket
 
 DAYS = (Aggregation.GRANULAR, Frequency.DAILY)
 OBJECTS, SIZE_BYTES = 3, 1_234_567
@@ -27,9 +28,15 @@ def landed(export: Export, *, analytics_id: str = ANALYTICS_ID) -> Manifest:
 def put_manifest(stack: Stack, manifest: Manifest, *, is_summarised: bool = True) -> None:
     """Write it; without its summary as version 1.0.0 did."""
     body = manifest.to_json().encode()
-    blob = stack.client().bucket(stack.bucket).blob(Layout("").manifest(manifest.export))
-    blob.metadata = to_metadata(manifest, body) if is_summarised else None
-    blob.upload_from_string(body, content_type="application/json")
+    name = Layout("").manifest(manifest.export)
+    metadata = to_metadata(manifest, body) if is_summarised else None
+    if stack.is_destination_ours:  # directly: some tests need thousands
+        store = stack.storage.store
+        draft = store.draft()
+        draft.append(body)
+        store.commit(draft, bucket=stack.bucket, name=name, content_type="application/json", metadata=metadata)
+    else:
+        Bucket(stack.client(), stack.bucket).write(name, body, metadata=metadata)
 
 
 def land(

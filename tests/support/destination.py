@@ -29,13 +29,13 @@ class Bucket:
         return {name: self.read(name) for name in self.names(prefix)}
 
     def manifest(self, path: str) -> dict[str, Any]:
-        """Such as `granular/daily/start_date=2022-04-01`, without what stands before and after it."""
+        """Such as `granular/daily/start_date=2022-04-01`, without folder and extension."""
         value = json.loads(self.read(f"manifests/{path}.json"))
         assert isinstance(value, dict)
         return value
 
     def put(self, name: str, data: bytes) -> None:
-        """Write as somebody else than the function."""
+        """Write as another program than the function."""
         self._bucket.blob(name).upload_from_string(data, content_type="text/csv")
 
     def write(self, name: str, data: bytes, *, metadata: dict[str, str] | None) -> None:
