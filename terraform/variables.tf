@@ -1,5 +1,5 @@
 variable "alerts" {
-  description = "Watching. channels: existing notification channels (Slack, PagerDuty, webhooks, ...) by full name. columns_changed: also send a notice when an export's columns change. emails: where they go by e-mail; with neither channels nor emails, incidents show in the console only. runbooks_url: where docs/runbooks can be read, such as https://github.com/OWNER/REPOSITORY/blob/TAG/docs/runbooks; alerts then carry a page's first lines and a link to it, otherwise the whole page."
+  description = "Watching. channels: existing notification channels (Slack, PagerDuty, webhooks, ...) by full name. columns_changed: also send a notice when an export's columns change. emails: where they go by e-mail; with neither channels nor emails, incidents show in the console only. runbooks_url: where docs/runbooks of this version can be read, such as https://git.example.com/data/analytics-export/blob/TAG/docs/runbooks; alerts then carry a page's first lines and a link to it, otherwise the whole page."
   type = object({
     channels        = optional(set(string), [])
     columns_changed = optional(bool, false)
