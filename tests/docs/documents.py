@@ -6,10 +6,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted(
-    [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "terraform/README.md"]
-    + list((ROOT / "docs").rglob("*.md"))
-)
+_FILES = ("README.md", "SECURITY.md", "CHANGELOG.md", "terraform/README.md")
+DOCUMENTS = sorted([*(ROOT / name for name in _FILES), *(ROOT / "docs").rglob("*.md")])
 RUNBOOKS = [path for path in (ROOT / "docs/runbooks").glob("*.md") if path.name != "README.md"]
 
 _FENCED = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

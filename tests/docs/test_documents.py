@@ -50,7 +50,9 @@ def test_every_block_is_claimed_by_a_test() -> None:
 
 def test_commands_are_indented_in_runbooks_alone() -> None:
     """They become e-mails; everywhere else a block says what it is, so that a test can claim it."""
-    assert {relative(path): indented_code(path) for path in DOCUMENTS if path not in RUNBOOKS and indented_code(path)} == {}
+    assert {
+        relative(path): indented_code(path) for path in DOCUMENTS if path not in RUNBOOKS and indented_code(path)
+    } == {}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
@@ -67,7 +69,9 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def test_the_map_in_the_readme_has_every_page() -> None:
-    mapped = {(ROOT / row[0].split("](")[1].rstrip(")")).resolve() for row in rows(ROOT / "README.md", "## Documentation")}
+    mapped = {
+        (ROOT / row[0].split("](")[1].rstrip(")")).resolve() for row in rows(ROOT / "README.md", "## Documentation")
+    }
     assert mapped == {path for path in DOCUMENTS if path not in RUNBOOKS} - {ROOT / "README.md"}
 
 
@@ -139,7 +143,7 @@ def test_the_six_questions_lead_to_the_code() -> None:
 
 def test_the_settings_are_those_of_the_code() -> None:
     read = r'read\(\s*"([A-Z_]+)",\s*(None|"[^"]*"|SERVICE_URL)'
-    defaults = {name: default for name, default in re.findall(read, (ROOT / "analytics_export/config.py").read_text())}
+    defaults = dict(re.findall(read, (ROOT / "analytics_export/config.py").read_text()))
     words = {"None": "required", '""': "empty", "SERVICE_URL": config.SERVICE_URL}
     expected = {name: words.get(default, default.strip('"')) for name, default in defaults.items()}
     table = {

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.terraform.googlesql import GoogleSql
 from tests.terraform.landed import BUCKET, PREFIX, landed
 from tests.terraform.terraform_cli import MODULE, applied, outputs
-from tests.terraform.test_queries import statements
 from tests.terraform.test_googlesql import created
+from tests.terraform.test_queries import statements
 from tests.terraform.warehouse import duckdb_sql, in_order, rows, warehouse
 
 

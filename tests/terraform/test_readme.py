@@ -1,5 +1,6 @@
 """terraform/README.md says what the code says."""
 
+import os
 import re
 from pathlib import Path
 
@@ -41,9 +42,10 @@ def test_every_role_that_the_module_grants_is_named() -> None:
 @pytest.mark.parametrize("block", blocks("hcl"), ids=str)
 def test_a_configuration_is_one_that_terraform_takes(block: Block, tmp_path: Path) -> None:
     """A module as it stands, with the source put in; a value of a variable within a module."""
+    source = os.path.relpath(MODULE, tmp_path)  # a folder elsewhere would be copied without what is beside it
     required = 'project_id = "my-project"\n  region = "europe-west3"\n  analytics_id = "my-analytics-id"'
-    whole = re.sub(r'source( +)= ".*"', f'source\\1= "{MODULE}"', block.text)
+    whole = re.sub(r'source( +)= ".*"', f'source\\1= "{source}"', block.text)
     if not block.text.startswith("module "):
-        whole = f'module "one" {{\n  source = "{MODULE}"\n  {required}\n{block.text}}}\n'
+        whole = f'module "one" {{\n  source = "{source}"\n  {required}\n{block.text}}}\n'
     (tmp_path / "main.tf").write_text(whole)
     assert "is valid" in terraform("validate", "-no-color", folder=tmp_path)
