@@ -10,7 +10,7 @@ from analytics_export.bucket.layout import Layout
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 from tests.docs.documents import Block, blocks
 
-NAME = re.compile(r"(?:[a-z]+/)+start_date=\S+")
+NAME = re.compile(r"(?:gs://BUCKET/)?(\S*start_date=\S+)")
 LAYOUT = Layout("")
 
 

@@ -49,3 +49,8 @@ def test_a_configuration_is_one_that_terraform_takes(block: Block, tmp_path: Pat
         whole = f'module "one" {{\n  source = "{source}"\n  {required}\n{block.text}}}\n'
     (tmp_path / "main.tf").write_text(whole)
     assert "is valid" in terraform("validate", "-no-color", folder=tmp_path)
+    variables = (MODULE / "variables.tf").read_text()  # Terraform drops what an object does not have
+    named = re.findall(r"^ +(\w+) += ", block.text, re.MULTILINE)
+    assert [
+        name for name in named if name not in {"source", "for_each"} and not re.search(rf"\b{name}\b", variables)
+    ] == []
