@@ -1,7 +1,7 @@
-"""The doorway: one HTTP request in, what it asks for done, one answer out.
+"""The entry point: an HTTP request is matched to its handler, and the handler's answer is returned.
 
 Deployed as a Cloud Run function with the entry point `export_analytics`. Importing this module reads no environment,
-opens no client and loads no client library: those come with the first request that needs them.
+opens no client and loads no client library; the first request that needs them does.
 """
 
 import functools
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from analytics_export import export_request
-from analytics_export.answers import Answer, Answers, packed, to_question
+from analytics_export.answers import Answer, Answers, compressed, to_question
 from analytics_export.errors import Defect, ExportError, InvalidRequest, Misconfigured
 from analytics_export.logs import Log, task_fields, trace_fields
 from analytics_export.retries import Clock
@@ -26,8 +26,7 @@ _first_request = threading.Lock()
 def export_analytics(request: "flask.Request") -> Answer:
     """Do what the request's path and method ask for.
 
-    POST exports and answers 200 with `exports`; GET answers a question. All else is a problem document (RFC 9457);
-    see the README for the statuses.
+    POST exports, GET answers a question. Errors are problem documents (RFC 9457).
     """
     answers = Answers()
     handlers = ROUTES.get(request.path)
@@ -39,17 +38,17 @@ def export_analytics(request: "flask.Request") -> Answer:
     try:
         return handlers[request.method](call)
     except ExportError as error:
-        # the caller sees a wrong request; an operator must see the rest
+        # a wrong request concerns its caller; everything else concerns the operator
         write = call.log.warning if isinstance(error, InvalidRequest) else call.log.error
         write("request_refused", error_type=error.type, detail=error.detail)
         return call.problem(error)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is named without the error's own text
+    except Exception as error:  # noqa: BLE001 - a defect is answered and logged without the error's own text, which may hold a link
         call.log.defect(error)
         return call.problem(Defect())
 
 
 class _Call:
-    """A request on its way to its answer."""
+    """One request and what its handler needs."""
 
     def __init__(self, request: "flask.Request", answers: Answers) -> None:
         self.request = request
@@ -61,7 +60,7 @@ class _Call:
         self.log = Log().bind(**self.task)
 
     def app(self) -> "App":
-        """Return what this warm instance keeps, made with its first request; from now on the log names the trace."""
+        """Return what this warm instance keeps; from now on the log of this call names its trace."""
         with _first_request:
             app = _app()
         self.log = self.log.bind(
@@ -83,7 +82,7 @@ class _Call:
 
     @property
     def wants_page(self) -> bool:
-        """Whether a browser asks rather than a program."""
+        """Whether the caller prefers HTML, as a browser does."""
         accepted = self.request.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
 
@@ -91,13 +90,13 @@ class _Call:
         return self.answers.problem(error) if self.request.method == "POST" else to_question({}, error)
 
 
-# What each path and method does; the modules that only questions need are loaded with the first of them.
+# A handler for each path and method. The modules that only questions need are loaded by the first question.
 
 
 def _export(call: _Call) -> Answer:
     app = call.app()
     wanted = export_request.parse(
-        body=call.request.stream.read(export_request.MAX_BODY_BYTES + 1),  # one more tells that it is too long
+        body=call.request.stream.read(export_request.MAX_BODY_BYTES + 1),  # one byte more shows that it is too long
         query=call.query,
         schedule_time=call.schedule_time,
         clock=Clock().now,
@@ -139,10 +138,10 @@ def _openapi(_call: _Call) -> Answer:
 
 
 def _questions(handler: Callable[[_Call], Answer]) -> dict[str, Callable[[_Call], Answer]]:
-    def packed_answer(call: _Call) -> Answer:
-        return packed(handler(call), is_taken=call.request.accept_encodings.quality("gzip") > 0)
+    def compressed_answer(call: _Call) -> Answer:
+        return compressed(handler(call), accepts_gzip=call.request.accept_encodings.quality("gzip") > 0)
 
-    return {"GET": packed_answer, "HEAD": packed_answer}
+    return {"GET": compressed_answer, "HEAD": compressed_answer}
 
 
 ROUTES = {

@@ -5,45 +5,47 @@ The modules in reading order, as the data goes:
 - `export_request`: what the caller asks for -> the exports
 - `fields`: a request's fields, each checked
 - `periods`: days, weeks and months; exports and their file prefixes
-- `app`: what a warm instance keeps, and how a call is put together from it
+- `app`: what a warm instance keeps, and how it serves a call
 - `config`: the settings, each with its unit, default and check
-- `run`: one call: one look at the bucket, the plan, its periods side by side, their columns in the end
-- `planning`: a call that plans and copies nothing: a dry run, or tasks for later
-- `survey`: what one listing of the bucket says
-- `plan`: what is complete and what is to do
+- `run`: one call that exports: a listing of the bucket, a plan, the periods side by side, their columns compared
+- `planning`: one call that copies nothing: a dry run, or tasks for later
+- `survey`: the manifests that one listing of the bucket finds
+- `plan`: which periods are complete, and which a run has to work on
 - `period_sync`: the story of one period: list, compare, copy, clean up, manifest
-- `report`: how that ended
-- `answers`: what the caller gets
+- `report`: how a period ended
+- `answers`: the HTTP answers: status, headers and body
 - `fan_out`: exports -> tasks
-- `tasks`: calls of this function, handed to Cloud Tasks
-- `coverage`: is the data there? The question, and its answer from the manifests
-- `inventory`: what the manifests say, several reports side by side
-- `check`: is the set-up right? What trying each part found
-- `trial`: each part of it tried
-- `page`: what all pages have in common
+- `tasks`: creates tasks in Cloud Tasks; each is a later call of this function
+- `coverage`: is the data there? The query, and the answer from the manifests
+- `inventory`: lists and reads the manifests for coverage
+- `check`: is the set-up right? The result for each part
+- `trial`: tries each part
+- `page`: the frame, style and headers of all pages
 - `coverage_page`: coverage as a page
 - `calendar_grid`: its calendars
 - `check_page`: the check as a page
-- `openapi`: all answers, described
-- `services`: what the periods of one call work with
-- `source.export_service`: Usercentrics' API: a report -> signed links, or the error it means
-- `source.links`: which signed links are taken
-- `source.api_key`: the key to it, from Secret Manager
-- `credentials`: what it means when Google's do not work
-- `transfer_pool`: all transfers of a call, so many at the same time
+- `openapi`: the OpenAPI document of all requests and answers
+- `services`: the objects that the periods of one call share
+- `source.export_service`: Usercentrics' API: a report -> signed links, or an error
+- `source.links`: which signed links are accepted
+- `source.api_key`: the API key, from Secret Manager
+- `credentials`: the error for Google credentials that do not work
+- `transfer_pool`: runs all transfers of a call, a bounded number at a time
 - `transfer`: one link -> one object
-- `source.download`: the file behind a link, from any byte on
-- `source.stored_headers`: what an answer's headers say of that file
-- `bucket.bucket`: what a period holds, manifests, uploads
+- `source.download`: reads the file behind a link, from any byte on
+- `source.stored_headers`: size, checksum and version of that file, from an answer's headers
+- `bucket.bucket`: a period's files, and uploads
+- `bucket.manifests`: the manifests of the bucket
+- `bucket.cloud_storage`: requests to Cloud Storage, and what its errors mean
 - `bucket.upload`: a resumable upload, a request at a time
-- `bucket.guard`: a period's manifest while a run may change what it names
-- `bucket.layout`: what objects are called
-- `bucket.manifest`: what a complete period consists of
-- `bucket.csv_header`: the first line of a CSV file, and how the file is written
-- `bucket.header_rules`: when that line can be a header
-- `retries`: how often, how long, and why; the circuit breaker; the clock
-- `time_limit`: how every call ends in time, whatever hangs
-- `http`: HTTP connections
-- `errors`: every way a run can end other than well
-- `logs`: one JSON line an event
+- `bucket.guard`: removes and restores a period's manifest while a run changes its files
+- `bucket.layout`: the names of objects
+- `bucket.manifest`: the list of all files of a complete period
+- `bucket.csv_header`: columns, delimiter, encoding and compression of a CSV file, from its first bytes
+- `bucket.header_rules`: when a first line can be a header
+- `retries`: how often and how long something is tried, and why; circuit breaker, deadline, clock
+- `time_limit`: ends every call in time, even when a service hangs
+- `http`: HTTP sessions with bounded answers
+- `errors`: every way in which a run can fail
+- `logs`: one line of JSON per event
 """

@@ -1,4 +1,4 @@
-"""What the caller gets: 200 with exports or what a question asked, or a problem document (RFC 9457) with the same."""
+"""The HTTP answers: 200 or 202 with a report, or a problem document (RFC 9457) that carries the same report."""
 
 import json
 import math
@@ -23,13 +23,13 @@ Answer = tuple[str | bytes, int, dict[str, str]]
 """Body, status and headers, as Flask takes them."""
 
 TRY_THIS_AGAIN = 409
-"""To Cloud Tasks: try this task again, and go on with the others as before."""
+"""To Cloud Tasks: try this task again, and keep the pace of the others."""
 SEE_CHECK = "GET /check tries every part of the set-up."
 QUESTION_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept, Accept-Encoding"}
-"""Of every answer to a GET: it tells of this moment, in the form that was asked for."""
+"""Of every answer to a GET: it is true at this moment, and comes in the form that the caller accepts."""
 
-WORTH_PACKING_BYTES = 1400
-"""Less fits into one packet anyway."""
+MIN_COMPRESSED_BYTES = 1400
+"""Less than this fits into one packet uncompressed."""
 
 
 class MethodNotAllowed(InvalidRequest):
@@ -45,12 +45,12 @@ class Answers:
     began_s: float = field(default_factory=time.monotonic)
 
     def of(self, results: Sequence[ExportResult], *, is_task: bool = False) -> Answer:
-        """Answer 200 when nothing is left to do, 202 when it is queued, else with the worst export's problem.
+        """Answer 200 when nothing is left to do, 202 when tasks were queued, else with the worst export's problem.
 
-        Cloud Tasks takes a task off its queue at 2xx, and slows the whole queue down at 503. So a task (`is_task`)
-        whose period is not there yet is done, 200: coverage shows the gap, and the catch-up closes it. One that has to
-        go on (`deadline`, or another run at the same period) is answered 409, which is tried again without holding up
-        the rest. Source: Cloud Tasks, "Common pitfalls and limitations".
+        For Cloud Tasks, a 2xx ends the task, and a 503 slows down the whole queue. So a task (`is_task`) whose period
+        is not available yet is answered 200: coverage shows the gap, and a later run closes it. A task that must be
+        tried again (`deadline`, or a conflict with another run) is answered 409, which does not slow the queue.
+        Source: Cloud Tasks, "Common pitfalls and limitations".
         """
         errors = [result.error for result in results if result.error is not None]
         if is_task:
@@ -63,7 +63,7 @@ class Answers:
         return json.dumps(self._report(results)), status, {"Content-Type": "application/json"}
 
     def problem(self, error: ExportError, results: Sequence[ExportResult] = (), *, status: int | None = None) -> Answer:
-        """Answer with an error; of several services that ask to wait, the shortest wait counts.
+        """Answer with an error. Its Retry-After is the shortest that any export asks for.
 
         `status` is the error's own unless it is given.
         """
@@ -77,7 +77,7 @@ class Answers:
     def method_not_allowed(self, allowed: Iterable[str]) -> Answer:
         """Answer 405."""
         error = MethodNotAllowed(
-            "Expected POST with a JSON object, or with the fields as query parameters; GET asks what is there."
+            "Expected POST with a JSON object or with query parameters, or GET to ask what is complete and missing."
             if "POST" in allowed
             else "Expected GET or HEAD."
         )
@@ -100,13 +100,13 @@ def to_question(value: Mapping[str, object], error: ExportError | None = None) -
     return body, status, QUESTION_HEADERS | headers
 
 
-def packed(answer: Answer, *, is_taken: bool) -> Answer:
-    """Return an answer compressed, where the caller takes gzip and it is worth it."""
+def compressed(answer: Answer, *, accepts_gzip: bool) -> Answer:
+    """Return the answer, compressed where the caller accepts gzip and the body is long enough."""
     import gzip  # noqa: PLC0415 - only questions have long answers
 
     body, status, headers = answer
     data = body.encode() if isinstance(body, str) else body
-    if not is_taken or len(data) < WORTH_PACKING_BYTES:
+    if not accepts_gzip or len(data) < MIN_COMPRESSED_BYTES:
         return answer
     return gzip.compress(data, compresslevel=6, mtime=0), status, headers | {"Content-Encoding": "gzip"}
 
@@ -123,5 +123,5 @@ def _problem(
 
 
 def detail_of(error: ExportError) -> str:
-    """Return what an answer says of an error: where the set-up is wrong, also where all of it is tried."""
+    """Return the text of an error for an answer; of a wrong set-up, it also names GET /check."""
     return f"{error.detail} {SEE_CHECK}" if isinstance(error, Misconfigured) else error.detail

@@ -1,4 +1,4 @@
-"""What a warm instance keeps, and how a call is put together from it."""
+"""What a warm instance keeps, and how it serves a call."""
 
 import os
 from collections.abc import Callable
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 from google.cloud.storage import Client
 
-from analytics_export.bucket.bucket import Bucket, connect
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.cloud_storage import CloudStorage, connect
 from analytics_export.bucket.layout import Layout
+from analytics_export.bucket.manifests import Manifests
 from analytics_export.config import Settings
 from analytics_export.coverage import Coverage, CoverageRequest, coverage
 from analytics_export.errors import Misconfigured, TryAgainLater
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COVERAGE_S = 60.0
-"""A question of coverage takes well under a second; after so long, nobody waits for the answer any more."""
+"""A question of coverage takes well under a second; after this time it is answered 503."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ class App:
         )
 
     def export(self, request: ExportRequest, log: Log) -> list[ExportResult]:
-        """Bring in, plan or hand on what is asked for and return how each export ended, in time whatever hangs.
+        """Copy, plan or enqueue what is asked for and return how each export ended, in time even when a service hangs.
 
-        Raises Misconfigured where tasks are asked for and there is no queue.
+        Raises Misconfigured for `enqueue` without a queue.
         """
         deadline = Deadline(self.settings.deadline_s, Clock())
         services = self._services(deadline, log)
@@ -83,13 +85,13 @@ class App:
             case Purpose.DRY_RUN:
                 return Planning(services, request, None)
             case Purpose.ENQUEUE:
-                from analytics_export.fan_out import hand_on  # noqa: PLC0415 - loads the client of Cloud Tasks
+                from analytics_export.fan_out import enqueue  # noqa: PLC0415 - loads the client of Cloud Tasks
 
                 refresh = not request.skip_complete
                 return Planning(
                     services,
                     request,
-                    partial(hand_on, self.task_queue, refresh=refresh, deadline=services.deadline),
+                    partial(enqueue, self.task_queue, refresh=refresh, deadline=services.deadline),
                 )
 
     @cached_property
@@ -105,25 +107,27 @@ class App:
         return TaskQueue(self.settings.tasks_queue, emulator=self.settings.cloud_tasks_emulator)
 
     def coverage(self, request: CoverageRequest) -> Coverage:
-        """Return what is there and what is missing, or raise in time whatever hangs."""
+        """Return what is complete and what is missing; raises in time even when Cloud Storage hangs."""
 
         def work(deadline: Deadline) -> Coverage:
-            found = summaries(self.bucket(deadline), request)
+            found = summaries(Manifests(self.bucket(deadline)), request)
             return coverage(request, found, analytics_id=self.settings.analytics_id)
 
         return self.within(COVERAGE_S, work)
 
     def within(self, seconds: float, work: Callable[[Deadline], T]) -> T:
-        """Return what `work` returns for a deadline of so many seconds, without any grace after it."""
+        """Return what `work` returns; its deadline has no grace after it."""
         deadline = Deadline(seconds, Clock(), grace_s=0)
         return TimeLimit(deadline).run(lambda: work(deadline), every_second=lambda: None)
 
     def _services(self, deadline: Deadline, log: Log) -> Services:
         settings = self.settings
+        bucket = self.bucket(deadline)
         return Services(
             service=ExportService(settings, self.api_key, self.session, deadline),
             source=Source(self.session, deadline, settings.stall_s),
-            bucket=self.bucket(deadline),
+            bucket=bucket,
+            manifests=Manifests(bucket),
             pool=TransferPool(deadline, settings.parallel_transfers),
             deadline=deadline,
             analytics_id=settings.analytics_id,
@@ -133,10 +137,8 @@ class App:
     def bucket(self, deadline: Deadline) -> Bucket:
         """Return the bucket for one call."""
         return Bucket(
-            self.storage,
+            CloudStorage(self.storage, self.settings.bucket, deadline),
             self.session,
-            bucket=self.settings.bucket,
             layout=Layout(self.settings.object_prefix),
             stall_s=self.settings.stall_s,
-            deadline=deadline,
         )

@@ -1,4 +1,4 @@
-"""Calendars of what is there: which cell of which table is which period's, and what it says. No I/O."""
+"""Calendars of complete and missing periods: the tables, and what each cell says. No I/O."""
 
 import calendar
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ WEEKS = ("1st", "2nd", "3rd", "4th", "5th")
 
 
 class Mark(StrEnum):
-    """What a cell says; the value is its CSS class."""
+    """The state in a cell; the value is its CSS class."""
 
     COMPLETE = "c"
     MISSING = "m"
     NOT_DUE = "n"
     NOTHING = ""
-    """No such day, or outside of what was asked."""
+    """No such day, or not asked for."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Cell:
 
     mark: Mark
     text: str = ""
-    """Shown beside its sign."""
+    """Shown next to its sign."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Grid:
     """Each with its heading."""
 
     @property
-    def said(self) -> str:
-        """What it holds, in words."""
+    def summary(self) -> str:
+        """Its states, counted in words."""
         cells = [cell.mark for _, row in self.rows for cell in row]
         return f"{cells.count(Mark.COMPLETE)} complete, {cells.count(Mark.MISSING)} missing"
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Missing periods, one right after the other."""
+    """Consecutive missing periods."""
 
     first: Period
     last: Period
@@ -63,10 +63,10 @@ CELLS = {mark: Cell(mark) for mark in Mark}
 
 
 class Calendar:
-    """The calendars of one aggregation and frequency, a mark for each day on which a period starts."""
+    """The calendars of one aggregation and frequency; each period is marked on its first day."""
 
     def __init__(self, export: ExportCoverage, *, is_open_ended: bool) -> None:
-        """With `is_open_ended`, what follows the last period is not due yet; else it was not asked for."""
+        """With `is_open_ended`, periods after the last one are not due yet; otherwise they were not asked for."""
         self._frequency = export.frequency
         self._is_open_ended = is_open_ended
         self._marks = {
@@ -95,7 +95,7 @@ class Calendar:
             yield self._cell(date(year, month, number)) if number <= days else CELLS[Mark.NOTHING]
 
     def _weeks(self, year: int, month: int) -> Iterator[Cell]:
-        """Yield the weeks that begin in the month; each names its Monday."""
+        """Yield the weeks that begin in the month, with the day of their Monday."""
         first_weekday, days = calendar.monthrange(year, month)
         mondays = range(1 + -first_weekday % 7, days + 1, 7)
         for number in mondays:

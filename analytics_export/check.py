@@ -1,4 +1,4 @@
-"""What trying one part of the set-up found, and what all of them together answer. No I/O."""
+"""The results of checking each part of the set-up, and the answer made of them. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ NAMES = ("settings", "secret", "export_service", "bucket", "queue")
 
 @dataclass(frozen=True)
 class Check:
-    """One part of the set-up: what was found, or what to do about it."""
+    """The result for one part of the set-up: what was found, or what to do."""
 
     name: str
     detail: str
@@ -19,7 +19,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it is right."""
+        """Whether this part is right."""
         return self.error is None
 
     def to_json(self) -> dict[str, object]:

@@ -19,7 +19,7 @@ _PLAINTEXT_FORM = "host:port (no scheme), or unset"
 
 
 class ApiVersion(StrEnum):
-    """Which form of the export service's API is spoken; v1 is deprecated by Usercentrics."""
+    """The version of the export service's API; v1 is deprecated by Usercentrics."""
 
     V1 = "v1"
     V2 = "v2"
@@ -27,7 +27,7 @@ class ApiVersion(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator decides, checked."""
+    """What the operator sets, checked."""
 
     analytics_id: str
     bucket: str
@@ -35,7 +35,7 @@ class Settings:
     """`projects/P/secrets/S/versions/V`, V a number or `latest`."""
     api_version: ApiVersion
     service_url: str
-    """Without a slash at its end."""
+    """Without a slash at the end."""
     download_origins: frozenset[str]
     """Each `scheme://host` or `scheme://host:port` in lower case, without a default port."""
     object_prefix: str
@@ -54,8 +54,8 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Check all variables together.
 
-        Raises Misconfigured with every wrong variable's name and the form it wants. What it holds is not repeated: an
-        API key put in place of its secret's name would stand in every log.
+        Raises Misconfigured with the name of every wrong variable and the form it must have. Its value is not repeated:
+        it may be the API key, set instead of its secret's name.
         """
         faults: list[str] = []
 
@@ -64,7 +64,7 @@ class Settings:
             value = None if text is None else check(text)
             if value is None:
                 faults.append(f"{name} must be {form}; it is {'not set' if text is None else 'set to something else'}")
-            return value  # type: ignore[return-value] # a None is never seen: `faults` raises below
+            return value  # type: ignore[return-value] # a None is never returned to a caller: `faults` raises below
 
         version = read("EXPORT_API_VERSION", "v2", "v2 or v1", _api_version)
         settings = cls(
@@ -128,7 +128,7 @@ class Settings:
             _matching(rf"(?:https?://{_AUTHORITY})?"),
         )
         if faults:
-            raise Misconfigured("Mend these settings of the function: " + "; ".join(faults) + ".")
+            raise Misconfigured("Correct these settings of the function: " + "; ".join(faults) + ".")
         return settings
 
     @property

@@ -1,6 +1,6 @@
-"""Is the data there? A question's query, and its answer from what the manifests say. No I/O.
+"""Is the data there? The query, and the answer from the manifests. No I/O.
 
-A period is due once Usercentrics should have it (`Period.available_at`); what is due and not complete is missing.
+A period is due once Usercentrics should have it (`Period.available_at`). One that is due and not complete is missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +20,14 @@ FIELDS = ("aggregation", "frequency", "from", "to", "require_complete")
 MAX_PERIODS = 5000
 """The most periods of one aggregation and frequency: over thirteen years of days, in an answer of under a megabyte."""
 NAMED_IN_A_PROBLEM = 5
-"""So many missing periods of each kind are named in a problem's detail; its coverage has them all."""
+"""How many missing periods of each kind a problem's detail names; its coverage has all of them."""
 
 Kind = tuple[Aggregation, Frequency]
 
 
 @dataclass(frozen=True)
 class CoverageRequest:
-    """A question about coverage, asked at the moment `as_of`."""
+    """A query for coverage, as of one moment."""
 
     aggregation: Aggregation | None
     frequency: Frequency | None
@@ -38,29 +38,29 @@ class CoverageRequest:
 
     @property
     def kinds(self) -> list[Kind]:
-        """The aggregations and frequencies that it is about."""
+        """The aggregations and frequencies asked for."""
         aggregations = [self.aggregation] if self.aggregation else list(Aggregation)
         frequencies = [self.frequency] if self.frequency else list(Frequency)
         return list(product(aggregations, frequencies))
 
     @property
-    def shows_what_never_came(self) -> bool:
-        """Whether an aggregation and frequency without any manifest is part of the answer."""
+    def includes_kinds_without_manifests(self) -> bool:
+        """Whether the answer has an aggregation and frequency of which no period was ever complete."""
         return None not in (self.aggregation, self.frequency, self.first)
 
 
 @dataclass(frozen=True)
 class ExportCoverage:
-    """What is there and what is missing of one aggregation and frequency."""
+    """The complete and missing periods of one aggregation and frequency."""
 
     aggregation: Aggregation
     frequency: Frequency
     periods: tuple[PlannedExport, ...]
-    """Those that are due, oldest first; `complete` is what their manifest says."""
+    """The periods that are due, oldest first."""
 
     @cached_property
     def complete(self) -> list[Summary]:
-        """What the manifests of the complete periods say."""
+        """The summaries of the complete periods."""
         return [each.complete for each in self.periods if each.complete is not None]
 
     @cached_property
@@ -81,14 +81,14 @@ class ExportCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The answer to a question."""
+    """The answer to a query."""
 
     request: CoverageRequest
     exports: tuple[ExportCoverage, ...]
 
     @property
     def problem(self) -> PeriodsMissing | None:
-        """What `require_complete` makes of missing periods; None where nothing is missing or that is not asked."""
+        """The error of `require_complete`; None where nothing is missing, or where it was not asked for."""
         gaps = [
             f"{len(each.missing)} of {each.aggregation}/{each.frequency} ({_named(each.missing)})"
             for each in self.exports
@@ -106,7 +106,7 @@ class Coverage:
 def parse(
     query: Mapping[str, Sequence[str]], *, schedule_time: str | None, clock: Callable[[], datetime]
 ) -> CoverageRequest:
-    """Return what is asked; `schedule_time` is the header X-CloudScheduler-ScheduleTime.
+    """Return the query; `schedule_time` is the header X-CloudScheduler-ScheduleTime.
 
     Raises InvalidRequest, naming the field and what it accepts.
     """
@@ -132,7 +132,7 @@ def parse(
 
 
 def last_due(frequency: Frequency, as_of: datetime) -> Period | None:
-    """Return the last period that should be there by then; None before there is any."""
+    """Return the last period that is due by then; None where there is none."""
     return next(available_within(frequency, first=date.min, last=date.max, now=as_of), None)
 
 
@@ -153,7 +153,7 @@ def _of_kind(
     aggregation, frequency = kind
     planned = plan(summaries, summaries, analytics_id=analytics_id, skip_complete=True)
     days = [each.export.period.start for each in planned if each.complete is not None]
-    if not days and not request.shows_what_never_came:
+    if not days and not request.includes_kinds_without_manifests:
         return None
     first = min(days) if request.first is None else request.first
     exports = tuple(Export(aggregation, period) for period in reversed(_due(request, frequency, first)))

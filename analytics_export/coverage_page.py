@@ -61,7 +61,7 @@ there.</p>
 <div class="years">
 {% for grid in calendar(export) %}
 <table class="grid {{ export.frequency }}">
-<caption>{{ grid.title }}: {{ grid.said }}</caption>
+<caption>{{ grid.title }}: {{ grid.summary }}</caption>
 <thead><tr><td></td>{% for column in grid.columns %}<th scope="col">{{ column }}{% endfor %}</tr></thead>
 <tbody>
 {% for heading, cells in grid.rows %}
@@ -97,13 +97,13 @@ OPENED = {
     Mark.NOT_DUE: Markup("<td class=n><b>not due</b>"),
     Mark.NOTHING: Markup("<td>"),
 }
-"""How a cell begins; HTML lets its end tag go, which saves a third of ten years."""
+"""How a cell begins. HTML allows to leave out its end tag, which makes a page of ten years a third shorter."""
 LOCAL = {"localhost", "127.0.0.1", "[::1]"}
-"""Behind these, a stand-in or `gcloud run services proxy` brings along the identity token."""
+"""For these hosts no token is needed: `gcloud run services proxy` adds it, and stand-ins do not ask for one."""
 
 
 def page(found: Coverage, *, analytics_id: str, bucket: str, host: str) -> Answer:
-    """Return the page; `host` is where the caller found the function, as the request's header says it."""
+    """Return the page; `host` is the request's Host header, for the commands."""
     is_open_ended = found.request.last is None or found.request.last >= found.request.as_of.date()
     missing = [len(export.missing) for export in found.exports]
     return answer(
@@ -125,7 +125,7 @@ def page(found: Coverage, *, analytics_id: str, bucket: str, host: str) -> Answe
 
 
 def fillings(export: ExportCoverage) -> Iterator[dict[str, str]]:
-    """Yield the bodies of the requests that fill the gaps, oldest first: as few as their spans allow."""
+    """Yield the bodies of the requests that fill the gaps, oldest first, as few as possible."""
     missing = [(number, each.export.period) for number, each in enumerate(export.periods) if each.complete is None]
     while missing:
         first_number, first = missing[0]
@@ -150,7 +150,7 @@ def _curl(body: dict[str, str], host: str) -> str:
 
 
 def _days(period: Period) -> str:
-    """Return how a period is called: its day, its month, or its first and last day."""
+    """Return a period as text: its day, its month, or its first and last day."""
     match period.frequency:
         case Frequency.DAILY:
             return period.start.isoformat()

@@ -1,4 +1,4 @@
-"""What it means when Google's credentials do not work, whichever client finds out."""
+"""The error for Google credentials that do not work, for every client."""
 
 from google.auth.exceptions import GoogleAuthError
 

@@ -1,16 +1,16 @@
-"""Every way a run can end other than well, grouped by who acts next.
+"""Every way in which a run can fail, grouped by who acts next.
 
     ExportError
-    ├── InvalidRequest              400  the caller mends the request
+    ├── InvalidRequest              400  the caller corrects the request
     │   ├── PeriodNotFinished       400
     │   └── NotFound                404
-    ├── Misconfigured               500  the operator mends a setting, the secret or the bucket
+    ├── Misconfigured               500  the operator corrects a setting, the secret or the bucket
     ├── ExportServiceRefused        502  the operator renews the key
-    ├── ExportServiceError          502  somebody looks at the log
+    ├── ExportServiceError          502  the operator reads the log
     ├── LinkRefused                 502
     ├── IntegrityFailure            502
-    ├── Defect                      500  whoever develops the function, by its log line `defect`
-    └── TryAgainLater               503  nobody: the next call goes on
+    ├── Defect                      500  a developer of the function, by the log line `defect`
+    └── TryAgainLater               503  nobody: the next call continues
         ├── NotAvailableYet
         ├── UpstreamUnavailable
         ├── PeriodsMissing
@@ -27,7 +27,7 @@ E = TypeVar("E", bound="ExportError")
 
 
 class ExportError(Exception):
-    """A run, a period or a file ended in a way that the answer names."""
+    """A failure of a run, a period or a file, with its HTTP status."""
 
     type: ClassVar[str]
     title: ClassVar[str]
@@ -47,14 +47,14 @@ class InvalidRequest(ExportError):
 
 
 class PeriodNotFinished(InvalidRequest):
-    """The period asked for by date is not over yet in UTC."""
+    """The period asked for by date is not over yet (UTC)."""
 
     type = "period-not-finished"
     title = "The period is not finished yet"
 
 
 class NotFound(InvalidRequest):
-    """Nothing answers under this path."""
+    """There is nothing under this path."""
 
     type = "not-found"
     title = "There is nothing under this path"
@@ -70,7 +70,7 @@ class Misconfigured(ExportError):
 
 
 class ExportServiceRefused(ExportError):
-    """The export service does not accept the API key, read freshly."""
+    """The export service refuses the API key, which has just been read again."""
 
     type = "export-service-refused"
     title = "The export service refused the API key"
@@ -78,7 +78,7 @@ class ExportServiceRefused(ExportError):
 
 
 class ExportServiceError(ExportError):
-    """The export service, or one of its links, answered something that cannot be understood."""
+    """The export service, or one of its links, sent an answer that cannot be understood."""
 
     type = "export-service-error"
     title = "The export service answered something unexpected"
@@ -113,7 +113,7 @@ class Defect(ExportError):
 
 
 class TryAgainLater(ExportError):
-    """Nothing to mend: a later call goes on from what is done.
+    """Nothing needs to be corrected: a later call continues from what is done.
 
     `retry_after_s` is when to call again, in seconds; it becomes the answer's Retry-After.
     """
@@ -133,7 +133,7 @@ class NotAvailableYet(TryAgainLater):
 
 
 class UpstreamUnavailable(TryAgainLater):
-    """One of the services does not answer as it should, after the retries."""
+    """A service is unavailable, even after the retries."""
 
     type = "upstream-unavailable"
     title = "A service is unavailable"
@@ -145,7 +145,7 @@ class UpstreamUnavailable(TryAgainLater):
 
 
 class PeriodsMissing(TryAgainLater):
-    """The caller of a question demands that every period that is due is there, and one is not."""
+    """The caller requires that every period that is due is complete, and one is not."""
 
     type = "periods-missing"
     title = "Periods are missing"
@@ -155,7 +155,7 @@ class PeriodsMissing(TryAgainLater):
 
 
 class Conflict(TryAgainLater):
-    """The bucket or the listing changed under this run; comparing anew settles it."""
+    """The bucket or the listing was changed during this run; the period must be compared again."""
 
     type = UpstreamUnavailable.type
     title = "Something else changes the same period"
@@ -177,13 +177,13 @@ class DeadlineReached(TryAgainLater):
 def worst(errors: list[ExportError]) -> ExportError:
     """Return the error whose status decides the answer: 500 before 502, 503 and 400; the first of equals.
 
-    A `Conflict` counts least: it heals by itself when the comparison is repeated.
+    A `Conflict` counts least: comparing again resolves it.
     """
     order = {500: 0, 502: 1, 503: 2, 400: 3}
     return min(errors, key=lambda error: (order[error.status], isinstance(error, Conflict)))
 
 
 def without_traces(error: E) -> E:
-    """Return an error that is kept, without its traceback and causes: their frames hold whole bodies."""
+    """Return the error without traceback and causes, whose frames would keep whole bodies in memory."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

@@ -1,4 +1,4 @@
-"""What the caller asks for: an HTTP request's body, query and headers -> the periods to export."""
+"""The request for exports: body, query and headers -> the exports asked for."""
 
 import json
 import re
@@ -23,9 +23,9 @@ from analytics_export.periods import (
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PERIODS = 400
-"""The most periods that one request works on: over a year of days, and what one run's deadline can hold."""
+"""The most periods of one request: over a year of days, which one run can copy before its deadline."""
 MAX_PLANNED_PERIODS = 5000
-"""The most that one request plans or hands to Cloud Tasks: over thirteen years of days."""
+"""The most periods that one request plans or queues: over thirteen years of days."""
 
 SELECTORS = ("date", "from", "to", "last")
 SWITCHES = ("refresh", "dry_run", "enqueue")
@@ -33,21 +33,21 @@ FIELDS = ("aggregation", "frequency", *SELECTORS, *SWITCHES)
 
 
 class Purpose(StrEnum):
-    """What is done with the plan of a request."""
+    """What a request does with its plan."""
 
     EXPORT = "export"
-    """Work it off."""
+    """Carry it out."""
     DRY_RUN = "dry_run"
-    """Say it, and nothing else."""
+    """Only report it."""
     ENQUEUE = "enqueue"
-    """Hand it to Cloud Tasks."""
+    """Queue a task for each period."""
 
 
 @dataclass(frozen=True)
 class ExportRequest:
     """The exports asked for, of one aggregation and frequency, oldest first.
 
-    With `skip_complete`, a period whose manifest is there is not compared with the source, and gets no task.
+    With `skip_complete`, a period with a manifest is not compared with the source, and no task is queued for it.
     """
 
     exports: tuple[Export, ...]
@@ -62,7 +62,7 @@ def parse(
     schedule_time: str | None,
     clock: Callable[[], datetime],
 ) -> ExportRequest:
-    """Return what is asked for; `schedule_time` is the header X-CloudScheduler-ScheduleTime.
+    """Return the request; `schedule_time` is the header X-CloudScheduler-ScheduleTime.
 
     Raises InvalidRequest, naming the field and what it accepts, and PeriodNotFinished.
     """
@@ -90,7 +90,7 @@ def parse(
             )
     return ExportRequest(
         exports=tuple(Export(aggregation, period) for period in reversed(periods)),
-        # a run compares a single period; a task is always a span, of one period
+        # a single period is always compared; a task is a span of one period, and skips it when complete
         skip_complete=not refresh and (enqueue or chosen not in ([], ["date"])),
         purpose=Purpose.DRY_RUN if dry_run else Purpose.ENQUEUE if enqueue else Purpose.EXPORT,
     )

@@ -1,4 +1,4 @@
-"""Exports -> tasks: each period becomes a call of this very function, as anybody could make it."""
+"""Exports -> tasks: each period becomes a later call of this function, with the same body that a person would send."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from analytics_export.retries import Deadline
 from analytics_export.tasks import NewTask, TaskQueue
 
 
-def hand_on(
+def enqueue(
     queue: TaskQueue,
     exports: Sequence[Export],
     on_queued: Callable[[Export], object],
@@ -17,10 +17,10 @@ def hand_on(
     refresh: bool,
     deadline: Deadline,
 ) -> ExportError | None:
-    """Put a task for each export into the queue; return what ended it, None when all of them are there.
+    """Queue a task for each export. Returns the error that stopped it; None when all are queued.
 
-    A second task for a period does no harm: tasks come at least once and in any order anyway, and find a complete
-    period complete. So each fan-out has an id of its own, and calling again is always right.
+    A second task for a period does no harm: Cloud Tasks may deliver a task twice and in any order anyway, and a task
+    for a complete period has nothing to do. So each fan-out has its own id, and calling again is always safe.
     """
     labelled = {_label(export): export for export in exports}
     tasks = (NewTask(label, _body(export, refresh=refresh)) for label, export in labelled.items())

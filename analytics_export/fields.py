@@ -1,4 +1,4 @@
-"""The fields of a request as the caller gives them: each is what it must be, or InvalidRequest names it. No I/O."""
+"""Checks of the fields of a request; each raises InvalidRequest, which names the field. No I/O."""
 
 import json
 import re
@@ -13,7 +13,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 def asked_at(schedule_time: str | None, clock: Callable[[], datetime]) -> datetime:
-    """Return the moment of the question: the header X-CloudScheduler-ScheduleTime (RFC 3339), else the clock's."""
+    """Return the time that counts as now: the header X-CloudScheduler-ScheduleTime (RFC 3339), else the clock's."""
     if schedule_time is None:
         return clock()
     try:
@@ -38,7 +38,7 @@ def one_of(kind: type[E], fields: Mapping[str, Any], name: str) -> E:
 
 
 def boolean(fields: Mapping[str, Any], name: str) -> bool:
-    """Return a field that is true or false; false where it is left out."""
+    """Return a field that must be true or false; false where it is missing."""
     value = fields.get(name, False)
     if not isinstance(value, bool):
         raise InvalidRequest(f"Field `{name}`: expected true or false; got {shown(value)}.")
@@ -46,7 +46,7 @@ def boolean(fields: Mapping[str, Any], name: str) -> bool:
 
 
 def day_of(fields: Mapping[str, Any], name: str) -> date:
-    """Return a field that is there as a date."""
+    """Return a field, which must be there, as a date."""
     value = fields[name]
     try:
         if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
@@ -57,7 +57,7 @@ def day_of(fields: Mapping[str, Any], name: str) -> date:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message repeats it: JSON, shortened."""
+    """Return a value for an error message: as JSON, shortened."""
     if isinstance(value, list | dict):
         return f"a JSON {json_type(value)}"
     text = json.dumps(value)

@@ -1,6 +1,6 @@
-"""HTTP connections: kept, never retried unseen, bounded in bytes and by the call's time limit.
+"""HTTP sessions: connections are reused, nothing is retried here, answers are bounded in bytes and in time.
 
-No proxy and no credentials come from the environment.
+No proxy and no credentials are taken from the environment.
 """
 
 import logging
@@ -22,9 +22,9 @@ from analytics_export.time_limit import TimeLimit
 NETWORK_ERRORS = (requests.RequestException, HTTPError, OSError)
 
 BLOCK_BYTES = 256 * 1024
-"""What one read and one write move: larger costs memory, smaller costs processor time."""
+"""The size of one read and one write: a larger one costs memory, a smaller one costs processor time."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""No answer that is read whole may be longer: a listing of some 30,000 links, a page of a thousand objects."""
+"""The longest answer that is read whole; enough for a listing of 30,000 links or a page of a thousand objects."""
 
 logging.getLogger("urllib3").setLevel(logging.INFO)  # its DEBUG lines hold whole links and upload session URLs
 
@@ -32,7 +32,7 @@ logging.getLogger("urllib3").setLevel(logging.INFO)  # its DEBUG lines hold whol
 def session(*, connections: int) -> requests.Session:
     """Return a session for `connections` threads; it ignores proxies and ~/.netrc, which might add credentials.
 
-    The body of a request with `stream=True` is for its caller to bound; others end after `MAX_ANSWER_BYTES`.
+    Answers end after `MAX_ANSWER_BYTES`; with `stream=True`, the caller must bound the body.
     """
     made = _Session()
     made.trust_env = False
@@ -45,15 +45,15 @@ def session(*, connections: int) -> requests.Session:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow no redirect, and look at none: requests would read its whole body and parse its Location."""
+        """Report no redirect: for one, requests would read the whole body and parse the Location."""
         del resp
 
 
 def adapter(*, connections: int, bounds_streams: bool = False) -> HTTPAdapter:
     """Return an adapter that keeps up to `connections` open to each host.
 
-    With `bounds_streams`, a body that its caller streams ends after `MAX_ANSWER_BYTES` too. Retries are the callers'
-    business: urllib3 would log the whole link, query included, with each of its own.
+    With `bounds_streams`, a streamed body ends after `MAX_ANSWER_BYTES` too. Callers retry: urllib3 would log the whole
+    link, query included, with each of its retries.
     """
     made = _Adapter(pool_maxsize=connections, max_retries=0)
     made.bounds_streams = bounds_streams
@@ -63,7 +63,7 @@ def adapter(*, connections: int, bounds_streams: bool = False) -> HTTPAdapter:
 class _Adapter(HTTPAdapter):
     bounds_streams = False
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed through
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         super().init_poolmanager(*args, blocksize=BLOCK_BYTES, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
@@ -75,7 +75,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _BoundedBody:
-    """A response's body that raises ProtocolError beyond `MAX_ANSWER_BYTES`, counted as it is handed out."""
+    """A response's body that raises ProtocolError after `MAX_ANSWER_BYTES`, counted after decompression."""
 
     def __init__(self, raw: Any) -> None:  # noqa: ANN401 - urllib3's response
         self._raw = raw
@@ -84,7 +84,7 @@ class _BoundedBody:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the response's own
         return getattr(self._raw, name)
 
-    def read(self, amt: int | None = None, **kwargs: Any) -> bytes:  # noqa: ANN401 - handed through
+    def read(self, amt: int | None = None, **kwargs: Any) -> bytes:  # noqa: ANN401 - passed on
         wanted = self._left_bytes + 1 if amt is None else min(amt, self._left_bytes + 1)
         block: bytes = self._raw.read(wanted, **kwargs)
         self._left_bytes -= len(block)
@@ -98,7 +98,7 @@ class _BoundedBody:
 
 
 class _Lines:
-    """The lines of an answer's head as http.client reads them; remembers the last one."""
+    """Reads lines for http.client and remembers the last one."""
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401 - a buffered reader, or what urllib3 makes of a TLS one
         self._stream = stream
@@ -113,7 +113,7 @@ class _Lines:
 
 
 class _WholeHead(HTTPResponse):
-    """Refuses an answer whose connection ended in the middle of its head; http.client takes that for a short one."""
+    """Refuses an answer that ended in the middle of its head; http.client would take it for a complete one."""
 
     def begin(self) -> None:
         stream: Any = self.fp
@@ -122,14 +122,14 @@ class _WholeHead(HTTPResponse):
         try:
             super().begin()
         finally:
-            if self.fp is lines:  # else it was closed on the way
+            if self.fp is lines:  # else begin() has closed it
                 self.fp = stream
         if lines.last not in {b"\r\n", b"\n"}:
             raise RemoteDisconnected("the connection ended in the middle of an answer's head")
 
 
 class _Watched(HTTPConnection):
-    """A connection that the time limit of the call which uses it can close."""
+    """A connection that the time limit of its call can close."""
 
     response_class = _WholeHead
     _limit: TimeLimit | None = None
@@ -142,7 +142,7 @@ class _Watched(HTTPConnection):
         self._socket = self.sock
         self._watch()
 
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed through
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         if self.sock is not None:
             self._watch()
         super().request(*args, **kwargs)

@@ -1,30 +1,30 @@
-"""What the bucket's manifests say, several aggregations and frequencies side by side."""
+"""The summaries of all manifests, of several aggregations and frequencies side by side."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
-from analytics_export.bucket.bucket import Bucket, ListedManifest
 from analytics_export.bucket.manifest import Summary
+from analytics_export.bucket.manifests import ListedManifest, Manifests
 from analytics_export.coverage import CoverageRequest, Kind, last_due
 from analytics_export.periods import Export, Period
 from analytics_export.survey import side_by_side
 
 REQUESTS_AT_ONCE = 32
-"""Each only waits for its answer."""
+"""Each request mostly waits for its answer."""
 
 
-def summaries(bucket: Bucket, request: CoverageRequest) -> dict[Kind, dict[Export, Summary]]:
-    """Return what the manifests up to the last period that is due say, at the price of one request a thousand.
+def summaries(manifests: Manifests, request: CoverageRequest) -> dict[Kind, dict[Export, Summary]]:
+    """Return the summaries of the manifests up to the last period that is due, in one request per thousand.
 
-    A manifest whose listing does not tell is read, at one request more; one that cannot be read completes nothing.
-    Raises as `Bucket.manifests` does.
+    A manifest whose metadata do not count is read, in one more request. An invalid one does not make a period complete.
+    Raises as `Manifests.listed` does.
     """
     pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="inventory")
     try:
-        found = side_by_side(pool, lambda kind: _listed(bucket, kind, request), request.kinds)
+        found = side_by_side(pool, lambda kind: _listed(manifests, kind, request), request.kinds)
         known = {export: each.summary for listed in found for export, each in listed.items() if each.summary}
         silent = [item for listed in found for item in listed.items() if item[1].summary is None]
-        read = side_by_side(pool, lambda item: bucket.manifest(*item), silent)
+        read = side_by_side(pool, lambda item: manifests.read(*item), silent)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     known |= {export: each.manifest.summary for (export, _), each in zip(silent, read, strict=True) if each.manifest}
@@ -34,10 +34,10 @@ def summaries(bucket: Bucket, request: CoverageRequest) -> dict[Kind, dict[Expor
     }
 
 
-def _listed(bucket: Bucket, kind: Kind, request: CoverageRequest) -> dict[Export, ListedManifest]:
+def _listed(manifests: Manifests, kind: Kind, request: CoverageRequest) -> dict[Export, ListedManifest]:
     aggregation, frequency = kind
     last = last_due(frequency, request.as_of)
     if last is None:
         return {}
     first = Period.holding(frequency, date.min)
-    return bucket.manifests(Export(aggregation, first), Export(aggregation, last))
+    return manifests.listed(Export(aggregation, first), Export(aggregation, last))

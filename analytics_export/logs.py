@@ -14,7 +14,7 @@ _one_line_at_a_time = threading.Lock()
 
 
 class Log:
-    """Writes events; every field given to `bind` stands in each of its lines."""
+    """Writes events; fields given to `bind` are in every line."""
 
     def __init__(self, fields: Mapping[str, object] | None = None) -> None:
         self._fields = dict(fields or {})
@@ -24,19 +24,19 @@ class Log:
         return Log(self._fields | fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """Say what went as it should."""
+        """Log what went well."""
         self._write("INFO", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Say what somebody should know though nothing is lost."""
+        """Log what needs attention, though nothing is lost."""
         self._write("WARNING", event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Say what somebody must mend."""
+        """Log what must be corrected."""
         self._write("ERROR", event, fields)
 
     def defect(self, error: BaseException) -> None:
-        """Say where the function is wrong, without the error's own text, which may hold a link."""
+        """Log where the function failed, without the error's own text, which may hold a link."""
         frames = traceback.extract_tb(error.__traceback__)
         stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         self._write("ERROR", "defect", {"error": type(error).__name__, "stack": stack})
@@ -49,7 +49,7 @@ class Log:
 
 
 def trace_fields(*, traceparent: str, cloud_trace_context: str, project: str) -> dict[str, object]:
-    """Return the fields that tie a line to the request's trace; empty without one.
+    """Return the fields that connect a line with the request's trace; empty without one.
 
     Sources: https://www.w3.org/TR/trace-context/ (traceparent: version-trace-parent-flags) and
     https://cloud.google.com/trace/docs/trace-context (X-Cloud-Trace-Context: TRACE/SPAN;o=OPTIONS).
@@ -61,10 +61,10 @@ def trace_fields(*, traceparent: str, cloud_trace_context: str, project: str) ->
 
 
 def task_fields(*, name: str, retry_count: str) -> dict[str, object]:
-    """Return the fields that say which try of which task a line belongs to; empty where the call is none.
+    """Return the name and the retry count of the task that this call is; empty where it is none.
 
-    From the headers X-CloudTasks-TaskName and X-CloudTasks-TaskRetryCount. Whoever may call the function may send
-    them too: they are no proof of anything.
+    From the headers X-CloudTasks-TaskName and X-CloudTasks-TaskRetryCount. Every caller of the
+    function can send them, so they prove nothing.
     """
     if not name:
         return {}

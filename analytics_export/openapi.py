@@ -1,4 +1,4 @@
-"""All that the function answers, as OpenAPI 3.1: words and numbers come from the code that they describe. No I/O.
+"""All requests and answers of the function, as OpenAPI 3.1; limits, fields and types come from the code. No I/O.
 
 Source: https://spec.openapis.org/oas/v3.1.1
 """
@@ -262,7 +262,7 @@ def _schemas() -> Json:
 
 
 def _object(properties: Json, required: list[str] | None = None) -> Json:
-    """Return the schema of an object with these properties and no others; all are there unless said otherwise."""
+    """Return the schema of an object with these properties and no others, all required unless `required` is given."""
     return {
         "type": "object",
         "properties": properties,

@@ -1,4 +1,4 @@
-"""What all pages have in common: one document without scripts, its style, and the headers that hold it to that."""
+"""The frame of all pages: HTML without scripts, its style, and headers that forbid everything else."""
 
 import base64
 import functools
@@ -109,13 +109,13 @@ HEADERS = {
 
 def answer(template: str, error: ExportError | None, **values: object) -> Answer:
     """Return a page as an answer, with an error's status; `template` extends "frame". All values are escaped."""
-    body = _environment().from_string(template).render(style=Markup(STYLE), **values)  # noqa: S704 - our own text
+    body = _environment().from_string(template).render(style=Markup(STYLE), **values)  # noqa: S704 - a constant of ours
     retry_after = {"Retry-After": str(math.ceil(error.retry_after_s))} if isinstance(error, TryAgainLater) else {}
     return body, 200 if error is None else error.status, HEADERS | retry_after
 
 
 def size(size_bytes: int) -> str:
-    """Return a size to read: 734.0 MB."""
+    """Return a size as text, such as 734.0 MB."""
     value, units = float(size_bytes), iter(["kB", "MB", "GB", "TB"])
     if size_bytes < 1000:  # noqa: PLR2004 - SI units
         return f"{size_bytes} B"

@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import uniform
 
-from analytics_export.bucket.bucket import ListedManifest
 from analytics_export.bucket.csv_header import CsvFormat, compared
 from analytics_export.bucket.guard import ManifestGuard
 from analytics_export.bucket.header_rules import Columns
 from analytics_export.bucket.manifest import Manifest, StoredObject
+from analytics_export.bucket.manifests import ListedManifest
 from analytics_export.errors import (
     Conflict,
     DeadlineReached,
@@ -32,12 +32,12 @@ from analytics_export.time_limit import because_time_is_over
 from analytics_export.transfer import Transfer, TransferResult
 
 PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""The longest pause before each further attempt, drawn at random so that of two runs one gets ahead, in seconds."""
+"""The longest pause before each further attempt, in seconds; drawn at random, so that one of two runs gets ahead."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one period ended, and what its columns are."""
+    """How one period ended, and its columns."""
 
     result: ExportResult
     columns: Columns = ()
@@ -47,7 +47,7 @@ class Outcome:
 
 
 class PeriodSync:
-    """One period on its way into the bucket."""
+    """Brings one period into the bucket."""
 
     def __init__(self, services: Services, export: Export, *, skip_complete: bool) -> None:
         self._services = services
@@ -56,15 +56,15 @@ class PeriodSync:
         self._bucket = services.bucket
         self._deadline = services.deadline
         self._log = services.log.bind(**log_fields(export))
-        self._guard = ManifestGuard(services.bucket, export)
+        self._guard = ManifestGuard(services.bucket, services.manifests, export)
         self._transferred: list[TransferResult] = []
         self._bytes_copied = 0
         self._has_changed = False
 
     def run(self, *, is_fresh: bool, listed: ListedManifest | None) -> Outcome:
-        """Bring the period in and return how it ended; never raises an ExportError.
+        """Bring the period into the bucket and return how it ended; never raises an ExportError.
 
-        `listed` is what a listing told of its manifest, None where there was none; it counts if it `is_fresh`.
+        `listed` is what a listing said of its manifest, None where it found none. It is used only if it `is_fresh`.
         """
         try:
             return self._until_stable(is_fresh=is_fresh, listed=listed)
@@ -72,7 +72,7 @@ class PeriodSync:
             return Outcome(self._failed(without_traces(because_time_is_over(error))))
 
     def _until_stable(self, *, is_fresh: bool, listed: ListedManifest | None) -> Outcome:
-        """Repeat the attempt while another run, or a new issue, changes the period."""
+        """Repeat the attempt while another run, or a new issue of the export, changes the period."""
         if not is_fresh or listed is not None:
             self._guard.read(listed if is_fresh else None)
         for pause_s in PAUSES_S:
@@ -89,8 +89,8 @@ class PeriodSync:
         manifest = self._guard.manifest
         if self._skip_complete and manifest and self._is_ours(manifest) and not self._has_changed:
             return self._complete(Status.COMPLETE, manifest, [manifest.csv_format])
-        # the bucket first: what it holds and a later listing does not name is stale, and not what another run, with a
-        # newer listing than ours, has just brought
+        # The bucket is listed before the source: an object that a later listing of the source does not name is stale.
+        # In the other order it could be new, brought by another run with a newer listing.
         existing = self._bucket.files(self._export)
         listing = self._services.service.listing(self._export)
         objects = self._transfer(listing, existing)
@@ -109,11 +109,11 @@ class PeriodSync:
             objects=objects,
         )
         self._guard.commit(manifest)
-        self._say_unusable(formats)
+        self._warn_of_unusable_headers(formats)
         return self._complete(Status.COPIED, manifest, list(formats.values()))
 
     def _transfer(self, listing: Listing, existing: Mapping[str, StoredObject]) -> tuple[StoredObject, ...]:
-        """Bring every file in, those that are missing first; raises the worst error after all have ended."""
+        """Transfer every file, those that are missing first; raises the worst error after all have ended."""
         names = sorted(listing.file_names, key=lambda name: name in existing)
         transfers = {name: self._transfer_of(listing, name, existing.get(name)) for name in names}
         results = dict(zip(names, self._services.pool.run(transfers.values()), strict=True))
@@ -153,9 +153,9 @@ class PeriodSync:
         return is_of(manifest, self._export, self._services.analytics_id)
 
     def _csv_formats(self) -> dict[str, CsvFormat]:
-        """Return how each object that holds text is written; those that were there already are read from the bucket.
+        """Return the CSV format of each object with text; of those that were not copied now, from the bucket.
 
-        Only these wait for a place in the pool, so that a copied period waits for no other period's transfers.
+        Only these reads wait for a place in the pool: a copied period does not wait for another period's transfers.
         """
         unseen = [result.stored for result in self._transferred if result.csv_format is None]
         read = dict(zip(unseen, self._services.pool.map(self._bucket.csv_format, unseen), strict=True))
@@ -164,8 +164,8 @@ class PeriodSync:
         written = {name: each for name, each in zip(names, found, strict=True) if each is not None}
         return dict(zip(written, compared(list(written.values())), strict=True))
 
-    def _say_unusable(self, formats: Mapping[str, CsvFormat]) -> None:
-        """Warn once of first lines that are no header, by the rule alone: they may hold anything."""
+    def _warn_of_unusable_headers(self, formats: Mapping[str, CsvFormat]) -> None:
+        """Warn once of first lines that are no header; name the rule and not the line, which may hold personal data."""
         unusable = [(name, each.unusable) for name, each in formats.items() if each.unusable]
         for name, rule in unusable[:1]:
             self._log.warning("header_unusable", object=name, rule=rule, objects=len(unusable))
@@ -197,13 +197,13 @@ class PeriodSync:
             size_bytes=sum(stored.size for stored in objects),
             bytes_copied=self._bytes_copied,
             columns_changed=False,
-            manifest=self._bucket.manifest_uri(self._export) if has_manifest else None,
+            manifest=self._services.manifests.uri(self._export) if has_manifest else None,
             error=error,
         )
 
 
 def log_fields(export: Export) -> dict[str, str]:
-    """Return what every log line about an export says of it."""
+    """Return the fields that every log line about an export has."""
     return {
         "aggregation": export.aggregation,
         "frequency": export.period.frequency,

@@ -31,7 +31,7 @@ class Frequency(StrEnum):
 
 @dataclass(frozen=True)
 class Period:
-    """One day, one Monday..Sunday, or one calendar month; both ends included."""
+    """One day, one week from Monday to Sunday, or one calendar month; `start` and `end` are included."""
 
     frequency: Frequency
     start: date
@@ -64,7 +64,7 @@ class Period:
         return datetime.combine(self.end + timedelta(days=1), AVAILABLE_FROM)
 
     def is_finished(self, now: datetime) -> bool:
-        """Say whether the last day is over."""
+        """Return whether the last day is over."""
         return self.end < now.astimezone(UTC).date()
 
 
@@ -84,7 +84,7 @@ class Export:
 
     @property
     def previous(self) -> "Export | None":
-        """The same report of the period before; None where the calendar begins with this one."""
+        """The same report of the period before; None at the start of the calendar (year 1)."""
         try:
             return Export(self.aggregation, self.period.previous)
         except OverflowError:
@@ -119,9 +119,9 @@ def finished_within(frequency: Frequency, *, first: date, last: date, now: datet
 
 
 def available_within(frequency: Frequency, *, first: date, last: date, now: datetime) -> Iterator[Period]:
-    """Yield the periods that hold a day of `first`..`last` and should be there by now, latest first."""
+    """Yield the periods that hold a day of `first`..`last` and are due by now, latest first."""
     try:
-        shifted = now.astimezone(UTC) - timedelta(hours=AVAILABLE_FROM.hour)  # available then is finished now
+        shifted = now.astimezone(UTC) - timedelta(hours=AVAILABLE_FROM.hour)  # what was finished then is available now
     except OverflowError:
         return
     yield from finished_within(frequency, first=first, last=last, now=shifted)

@@ -1,4 +1,4 @@
-"""What is there and what a run has to do, from what one listing of the manifests tells. No I/O."""
+"""Which periods are complete, and which a run has to work on. No I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ class PlannedExport:
 
     export: Export
     complete: Summary | None
-    """What its manifest says; None where the period is not complete, or is compared all the same."""
+    """The summary of its manifest; None where the period is not complete, or is to be compared anyway."""
 
 
 def plan(
     exports: Iterable[Export], summaries: Mapping[Export, Summary], *, analytics_id: str, skip_complete: bool
 ) -> tuple[PlannedExport, ...]:
-    """Return what a run does with each export, in their order; `summaries` are those of the manifests that are there.
+    """Return the plan for each export, in their order; `summaries` are those of the manifests in the bucket.
 
-    A manifest of another analytics ID, which had the bucket before, completes nothing.
+    A manifest of another analytics ID, which used the bucket before, does not make a period complete.
     """
 
     def complete(export: Export) -> Summary | None:
@@ -32,5 +32,5 @@ def plan(
 
 
 def is_of(manifest: Manifest | Summary, export: Export, analytics_id: str) -> bool:
-    """Say whether a manifest is about this very export of this analytics ID."""
+    """Return whether a manifest is of this export and this analytics ID."""
     return (manifest.export, manifest.analytics_id) == (export, analytics_id)

@@ -1,7 +1,7 @@
-"""A call that plans and copies nothing: `dry_run` says what a run would do, `enqueue` hands it on as tasks.
+"""One call that copies nothing: `dry_run` says what a run would do, `enqueue` turns it into tasks.
 
-Nothing is asked of Usercentrics and the API key is not read. The log gets one line for the whole call, and none of
-those that a run writes for each period: what is planned or queued is not yet in the bucket.
+Usercentrics is not asked and the API key is not read. The call writes one log line, and none of those that a run writes
+per period: what is planned or queued is not in the bucket yet.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,21 +16,21 @@ from analytics_export.services import Services
 from analytics_export.survey import Survey, survey
 
 READS_AT_ONCE = 32
-"""Of manifests that the listing says nothing of; each only waits for its answer."""
+"""Of manifests whose metadata do not say enough; each read mostly waits for its answer."""
 
 
-HandOn = Callable[[Sequence[Export], Callable[[Export], object]], ExportError | None]
-"""Takes exports, and what learns of each that it is queued; returns what ended it, None when all of them are."""
+Enqueue = Callable[[Sequence[Export], Callable[[Export], object]], ExportError | None]
+"""Queues exports and calls back for each that is queued; returns the error that stopped it, or None."""
 
 
 class Planning:
-    """The plan of one call, and what became of it. `work` makes it; `results` may be asked at any time."""
+    """The plan of one call, and what was queued. `work` makes it; `results` may be called at any time."""
 
-    def __init__(self, services: Services, request: ExportRequest, hand_on: HandOn | None) -> None:
-        """`hand_on` takes what there is to do; without it the plan is only said."""
+    def __init__(self, services: Services, request: ExportRequest, enqueue: Enqueue | None) -> None:
+        """`enqueue` queues what is to do; without it, the plan is only reported."""
         self._services = services
         self._request = request
-        self._hand_on = hand_on
+        self._enqueue = enqueue
         self._reads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="plan")
         self._survey = Survey({}, {}, 0)
         self._planned: tuple[PlannedExport, ...] = ()
@@ -38,7 +38,7 @@ class Planning:
         self._error: ExportError | None = None
 
     def work(self) -> None:
-        """List the manifests, plan, and hand on; an error is kept for `results`."""
+        """List the manifests, plan, and queue; an error is kept for `results`."""
         if not self._request.exports:
             return
         try:
@@ -53,28 +53,28 @@ class Planning:
             skip_complete=self._request.skip_complete,
         )
         to_do = [planned.export for planned in self._planned if planned.complete is None]
-        if self._hand_on is None:
+        if self._enqueue is None:
             self._services.log.info("periods_planned", **self._counts(planned=len(to_do)))
             return
-        ended_by = self._hand_on(to_do, self._queued.add) if to_do else None
+        ended_by = self._enqueue(to_do, self._queued.add) if to_do else None
         if ended_by is None:
             self._services.log.info("periods_queued", **self._counts(queued=len(to_do)))
         else:
             self._end(ended_by)
 
     def results(self, *, unfinished: ExportError | None = None) -> list[ExportResult]:
-        """Return what became of each export, oldest first; `unfinished` is the error where `work` has not ended."""
+        """Return the state of each export, oldest first; `unfinished` is the error where `work` has not ended."""
         if unfinished is not None:
             self._end(unfinished)
         planned = self._planned or [PlannedExport(export, None) for export in self._request.exports]
         return [self._result(each) for each in planned]
 
     def close(self) -> None:
-        """Start nothing any more; what is under way ends by itself."""
+        """Start no more work; what is running ends by itself."""
         self._reads.shutdown(wait=False, cancel_futures=True)
 
     def _end(self, error: ExportError) -> None:
-        """Keep what ended it and log it; what comes after the answer went out without it is too late."""
+        """Keep the error and log it; only the first counts, which may be the one that was answered."""
         if self._error is not None:
             return
         self._error = error
@@ -103,7 +103,7 @@ class Planning:
             size_bytes=found.size_bytes if found else 0,
             bytes_copied=0,
             columns_changed=False,
-            manifest=self._services.bucket.manifest_uri(planned.export) if found else None,
+            manifest=self._services.manifests.uri(planned.export) if found else None,
             error=error,
         )
 

@@ -1,4 +1,4 @@
-"""How the export of one period ended, as the answer says it."""
+"""How the export of one period ended, for the answer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,12 +22,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class ExportResult:
-    """One period's line of the answer."""
+    """One period's entry in the answer."""
 
     export: Export
     status: Status
     objects: int
-    """How many of the period's files are known to be in the bucket, whole."""
+    """How many of the period's files are known to be in the bucket, complete."""
     size_bytes: int
     """Of those objects."""
     bytes_copied: int

@@ -1,17 +1,17 @@
-"""How often and how long something is tried again, and why. All waits of the function happen here.
+"""How often and how long something is tried again, and why.
 
 The numbers, all in seconds:
 
-- A try without progress is followed by a wait of 0.2, 0.4, 0.8 .. 6.4 s, half of it drawn at random, so that files
-  which failed together do not come back together. Seven tries in a row, some 10 s, outlast a restart or a
-  rate limit of the services; a longer outage is for Cloud Scheduler's retries, which cost nothing while they wait.
-- A service that says Retry-After is obeyed up to 60 s; a longer one ends the tries and becomes the answer's.
-- Progress starts the count anew: a transfer of many GB may be resumed often. Progress is at least one block
-  (`PROGRESS_BYTES`), so that a source which gives a byte a connection does not keep a run busy.
-- Without progress, no try begins after 300 s. That is less than a link's life (900 s), so a link renewed at the first
-  failure outlives the tries, and less than the function's deadline (1740 s), so one stuck file does not eat a run.
-- After the deadline nothing new starts. What is under way has 45 s to end by itself: 1740 + 45 stays below the 1800 s
-  that Cloud Scheduler and the platform wait.
+- After a try without progress there is a wait of 0.2, 0.4, 0.8 .. 6.4 s. Up to half of it is random, so that files
+  which failed together do not retry together. Seven tries take some 10 s, longer than a restart or a rate limit of the
+  services lasts. Longer outages are left to Cloud Scheduler's retries, which cost nothing while they wait.
+- A service's Retry-After is respected up to 60 s. A longer one ends the tries and becomes the answer's Retry-After.
+- Progress resets the count: a transfer of many GB may be resumed often. Progress is at least one block
+  (`PROGRESS_BYTES`), so that a source which sends one byte per connection does not keep a run busy.
+- Without progress, no try begins after 300 s. That is less than the 900 s for which a link is valid, so a link renewed
+  at the first failure is valid for all tries; and less than the deadline (1740 s), so one file cannot use up a run.
+- After the deadline nothing new starts. What is running has 45 s to end: 1740 + 45 is less than the 1800 s that Cloud
+  Scheduler and the platform wait.
 """
 
 import random
@@ -34,7 +34,7 @@ BUDGET_S = 300.0
 PROGRESS_BYTES = 256 * 1024
 
 LEAST_FAILURES = 4
-"""So many attempts in a row must give up before a service counts as down: one bad file must not starve the rest."""
+"""How many attempts in a row must give up before a service counts as down; one bad file must not stop the others."""
 
 LINK_LIFE_S = 900
 """Source: Usercentrics, "Analytics data export": download links "are valid for 15 minutes"."""
@@ -51,7 +51,7 @@ class Clock:
 
 
 class Deadline:
-    """When one run ends: no work starts after `seconds`; what is under way may go on for `grace_s` (`GRACE_S`) more."""
+    """When a run ends: no work starts after `seconds`; what is running may continue for `grace_s` (`GRACE_S`) more."""
 
     def __init__(self, seconds: float, clock: Clock, *, grace_s: float | None = None) -> None:
         self.clock = clock
@@ -65,19 +65,19 @@ class Deadline:
 
     @property
     def grace_left_s(self) -> float:
-        """How long work under way may still go on; negative when it must stop."""
+        """How long running work may still continue, in seconds; negative when it must stop."""
         return self._at + self._grace_s - self.clock.monotonic()
 
     def check(self) -> None:
         """Raise DeadlineReached when no new work may start."""
         if self.is_over:
-            raise DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
+            raise DeadlineReached("The run's time is over. Call again: it continues from what is done.")
 
 
 class RetryBudget:
-    """Counts the tries of one thing.
+    """Counts the tries of one operation.
 
-    Call `wait` after a failure: it sleeps and returns when another try is due, and raises the failure when it is not.
+    Call `wait` after a failure: it sleeps and returns when another try is due, and raises the failure when none is.
     """
 
     def __init__(self, deadline: Deadline) -> None:
@@ -86,14 +86,14 @@ class RetryBudget:
         self.progressed()
 
     def progressed(self) -> None:
-        """Note that the thing moved on: the count starts anew."""
+        """Reset the count: the operation has made progress."""
         self._failures = 0
         self._since = self._clock.monotonic()
 
     def wait(self, failure: UpstreamUnavailable) -> None:
         """Sleep before the next try, at least as long as the service asked for.
 
-        Raises `failure` when the tries are used up, and DeadlineReached when the wait would outlast the run.
+        Raises `failure` when the tries are used up, and DeadlineReached when the run would end during the wait.
         """
         self._failures += 1
         asked_s = failure.asked_to_wait_s or 0.0
@@ -114,10 +114,10 @@ def _time_is_over(failure: UpstreamUnavailable) -> DeadlineReached:
 
 
 class CircuitBreaker:
-    """Learns once a call that a service is down: after `failures` that gave up, all other attempts fail at once.
+    """Stops asking a service that is down: after `failures` attempts gave up, all others of the call fail at once.
 
-    An attempt during which another one succeeded does not count: then the service works, and it is one file or one
-    period that does not. Safe to use from any thread.
+    An attempt does not count if another one succeeded meanwhile: then the service works, and one file or one period is
+    the problem. Safe to use from any thread.
     """
 
     def __init__(self, *, failures: int) -> None:
@@ -129,9 +129,9 @@ class CircuitBreaker:
 
     @contextmanager
     def attempt(self, who: Hashable = None) -> Iterator[None]:
-        """Wrap one attempt with all its retries; raises the failure that opened the circuit in place of it.
+        """Wrap one attempt with all its retries. If the circuit is open, raises the failure that opened it.
 
-        Failures of the same `who` count once; None stands for somebody new.
+        Failures of the same `who` count once; None counts as a different one each time.
         """
         if self._open_because is not None:
             raise copy(self._open_because)
@@ -154,12 +154,15 @@ class CircuitBreaker:
 
 
 def is_retryable(status: int) -> bool:
-    """Say whether the same request may succeed later. Source: RFC 9110, sections 15.5.9, 15.6; RFC 6585; RFC 8470."""
+    """Return whether the same request may succeed later.
+
+    Source: RFC 9110, sections 15.5.9 and 15.6; RFC 6585; RFC 8470.
+    """
     return status in {408, 425, 429} or status >= 500  # noqa: PLR2004 - 5xx is the server's failure
 
 
 def retry_after_s(header: str | None, clock: Clock) -> float | None:
-    """Return what a Retry-After header asks for, in seconds from now; None without a usable one.
+    """Return the wait that a Retry-After header asks for, in seconds; None where it is missing or unusable.
 
     Source: RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.
     """

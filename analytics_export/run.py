@@ -1,4 +1,4 @@
-"""One call: its plan, its periods side by side, and in the end what their columns say."""
+"""One call that exports: its plan, its periods side by side, and a comparison of their columns at the end."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,13 +17,13 @@ from analytics_export.survey import Survey, side_by_side, survey
 from analytics_export.time_limit import because_time_is_over
 
 PERIODS_AT_ONCE = 32
-"""Periods of short files only wait for answers; what moves bytes is bounded by the pool of transfers."""
+"""Periods of short files mostly wait for answers; the pool of transfers bounds what moves bytes."""
 FRESH_S = 15.0
-"""For so long, what the listing at the start told of a period's manifest is taken for what is there, in seconds."""
+"""How long the listing at the start is trusted about a period's manifest, in seconds; later it is read again."""
 
 
 class Run:
-    """The exports of one call. `work` brings them in; `results` may be asked at any time."""
+    """The exports of one call. `work` copies them; `results` may be called at any time."""
 
     def __init__(self, services: Services, request: ExportRequest) -> None:
         self._services = services
@@ -33,7 +33,7 @@ class Run:
         self._outcomes: dict[Export, Outcome] = {}
 
     def work(self) -> None:
-        """Bring every period in, as far as the time goes; one that fails does not stop the others."""
+        """Work on every period until the deadline; one that fails does not stop the others."""
         if not self._request.exports:
             return
         try:
@@ -41,7 +41,7 @@ class Run:
         except ExportError as error:
             reason = without_traces(because_time_is_over(error))
             for export in self._request.exports:
-                self._end(export, Outcome(self._without_a_try(export, reason)), self._clock.monotonic())
+                self._end(export, Outcome(self._not_started(export, reason)), self._clock.monotonic())
             return
         planned = plan(
             self._request.exports,
@@ -50,7 +50,7 @@ class Run:
             skip_complete=self._request.skip_complete,
         )
         first = next((each for each in planned if each.complete is None), None)
-        side_by_side(self._periods, lambda each: self._one(each, found, is_first=each is first), planned)
+        side_by_side(self._periods, lambda each: self._work_on(each, found, is_first=each is first), planned)
         self._compare_columns(found)
 
     def results(self, *, unfinished: ExportError | None = None) -> list[ExportResult]:
@@ -58,33 +58,35 @@ class Run:
         results = []
         for export in self._request.exports:
             if export not in self._outcomes and unfinished is not None:
-                self._end(export, Outcome(self._without_a_try(export, unfinished)), self._clock.monotonic())
+                self._end(export, Outcome(self._not_started(export, unfinished)), self._clock.monotonic())
             if export in self._outcomes:
                 results.append(self._outcomes[export].result)
         return results
 
     def close(self) -> None:
-        """Start nothing any more; what is under way ends by itself."""
+        """Start no more work; what is running ends by itself."""
         self._periods.shutdown(wait=False, cancel_futures=True)
 
-    def _one(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> None:
-        """Work on one period; a defect that it meets does not stop the others."""
+    def _work_on(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> None:
+        """Work on one period; a defect in it does not stop the others."""
         began_s = self._clock.monotonic()
         export = planned.export
         try:
             outcome = self._outcome(planned, found, is_first=is_first)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other periods go on
+        except Exception as error:  # noqa: BLE001 - a defect in one period must not stop the others
             self._services.log.bind(**log_fields(export)).defect(error)
-            outcome = Outcome(self._without_a_try(export, Defect()))
+            outcome = Outcome(self._not_started(export, Defect()))
         self._end(export, outcome, began_s)
 
     def _outcome(self, planned: PlannedExport, found: Survey, *, is_first: bool) -> Outcome:
         export = planned.export
         if planned.complete is not None:
             return Outcome(self._skipped(planned.complete))
-        if not is_first and self._services.deadline.is_over:  # the first goes on, so that every call makes progress
+        if (
+            not is_first and self._services.deadline.is_over
+        ):  # the first period is worked on anyway, so that every call makes progress
             error = DeadlineReached("The run's time is over. Call again: it goes on from what is done.")
-            return Outcome(self._without_a_try(export, error))
+            return Outcome(self._not_started(export, error))
         sync = PeriodSync(self._services, export, skip_complete=self._request.skip_complete)
         is_fresh = self._clock.monotonic() - found.at_s < FRESH_S
         return sync.run(is_fresh=is_fresh, listed=found.listed.get(export))
@@ -97,16 +99,16 @@ class Run:
             size_bytes=complete.size_bytes,
             bytes_copied=0,
             columns_changed=False,
-            manifest=self._services.bucket.manifest_uri(complete.export),
+            manifest=self._services.manifests.uri(complete.export),
             error=None,
         )
 
-    def _without_a_try(self, export: Export, error: ExportError) -> ExportResult:
+    def _not_started(self, export: Export, error: ExportError) -> ExportResult:
         status = Status.INCOMPLETE if isinstance(error, DeadlineReached) else Status.FAILED
         return ExportResult(export, status, 0, 0, 0, columns_changed=False, manifest=None, error=error)
 
     def _end(self, export: Export, outcome: Outcome, began_s: float) -> None:
-        """Keep an outcome and log it; one that comes after the answer went out without it is too late."""
+        """Keep an outcome and log it; only the first of a period counts, which may be the one that was answered."""
         if self._outcomes.setdefault(export, outcome) is not outcome:
             return
         result, log = outcome.result, self._services.log.bind(**log_fields(export))
@@ -129,7 +131,7 @@ class Run:
             case _:
                 log.error("export_failed", **fields)
 
-    # Columns, once all periods have ended, so that it does not matter which ends first
+    # Columns are compared when all periods have ended, so that their order does not matter
 
     def _compare_columns(self, found: Survey) -> None:
         """Compare each period that was worked on with the one before it, oldest first."""
@@ -160,7 +162,7 @@ class Run:
             return summary.columns
         if before in found.listed:
             with suppress(ExportError):
-                stored = self._services.bucket.manifest(before, found.listed[before])
+                stored = self._services.manifests.read(before, found.listed[before])
                 return stored.manifest.csv_format.columns if stored.manifest else ()
         return ()
 

@@ -1,8 +1,9 @@
-"""What the periods of one call work with."""
+"""The objects that the periods of one call share."""
 
 from dataclasses import dataclass
 
 from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.manifests import Manifests
 from analytics_export.logs import Log
 from analytics_export.retries import Deadline
 from analytics_export.source.download import Source
@@ -12,11 +13,12 @@ from analytics_export.transfer_pool import TransferPool
 
 @dataclass(frozen=True)
 class Services:
-    """The collaborators of one call, shared by its threads."""
+    """Shared by all threads of one call."""
 
     service: ExportService
     source: Source
     bucket: Bucket
+    manifests: Manifests
     pool: TransferPool
     deadline: Deadline
     analytics_id: str

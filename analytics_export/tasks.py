@@ -1,11 +1,11 @@
-"""Hands calls of this function to Cloud Tasks: one task a call, thousands in a few seconds.
+"""Creates tasks in Cloud Tasks, each a later call of this function; thousands in a few seconds.
 
-A creation is a round trip for one task. (Cloud Tasks has a batch call too; it is a long-running operation, whose
-outcome has to be asked for with a further right.) So `THREADS` creations are under way at once, and each thread takes
-the next task when it is done with one: nothing piles up. At 30 ms a creation, 3,652 tasks take 4.6 s on two cores.
+Each task takes one request. (The batch call of Cloud Tasks is a long-running operation, and reading its result takes
+a further permission.) So `THREADS` threads each create one task after the other. At 30 ms a request, 3,652 tasks take
+4.6 s on two cores.
 
-The queue itself names its target, host and token, in place of whatever a task says (Terraform: `http_target`). So the
-URL here is a placeholder that leads nowhere, and the function needs to know neither its own address nor an account.
+The queue sets host and token of every task (Terraform: `http_target`). So the URL here is a placeholder, and the
+function needs to know neither its own address nor a service account.
 """
 
 import hashlib
@@ -26,45 +26,44 @@ from analytics_export.errors import DeadlineReached, ExportError, Misconfigured,
 from analytics_export.retries import Deadline
 
 PLACEHOLDER_URL = "https://queue.invalid/"
-"""Cloud Tasks requires a URL; the queue's target replaces its host, and `.invalid` (RFC 2606) exists nowhere."""
+"""Cloud Tasks requires a URL; the queue's target replaces its host. `.invalid` never exists (RFC 2606)."""
 DISPATCH_DEADLINE = timedelta(seconds=1800)
-"""The longest that Cloud Tasks waits for an answer; a run ends before."""
+"""How long Cloud Tasks waits for an answer; a run ends before."""
 
 CREATE_TASKS = "cloudtasks.tasks.create"
 THREADS = 32
 CALL_TIMEOUT_S = 10.0
 BUDGET_S = 20.0
-"""Tries of one creation together, as for the API key: outages outlast any wait worth paying for."""
+"""All tries of one creation together, in seconds: an outage lasts longer than a wait is worth."""
 
 
 @dataclass(frozen=True)
 class NewTask:
-    """A call of this function to come."""
+    """A later call of this function."""
 
     label: str
-    """What it is about, such as `granular-daily-2022-04-01`: letters, digits, - and _; once in a fan-out."""
+    """A name such as `granular-daily-2022-04-01`: letters, digits, - and _; unique in its fan-out."""
     body: Mapping[str, object]
     """The JSON object to post."""
 
 
 @dataclass(frozen=True)
 class FanOut:
-    """How far it came. `error` is what ended it; None when every task is queued."""
+    """The result of a fan-out. `error` is what stopped it; None when every task is queued."""
 
     queued: frozenset[str]
-    """Labels of the tasks that are in the queue, or have been there by this `run_id`."""
+    """Labels of the tasks that were queued, now or by an earlier fan-out with the same `run_id`."""
     error: ExportError | None
 
 
 def task_id(run_id: str, label: str) -> str:
     """Return the last part of a task's name: a hash of both, then the label.
 
-    Tasks have names so that a creation whose answer got lost can be tried again without a second task (ALREADY_EXISTS
-    means that the first try counted), and so that listings and log lines show the period. A name cannot be used again
-    for up to 24 hours after its task has ended, purged tasks included: named by the period alone, a second backfill on
-    the same day would be swallowed without a word. So the fan-out's `run_id` is part of it. The hash comes first
-    because names with equal beginnings slow Cloud Tasks down. Names cost a look-up a creation; unnamed tasks would do
-    too, as a second task for a period is harmless.
+    With a name, a creation whose answer was lost can be tried again without a second task (ALREADY_EXISTS means that
+    the first try succeeded), and listings and log lines show the period. A name cannot be used again for up to 24 hours
+    after its task has ended or was purged. Named by the period alone, the tasks of a second backfill on the same day
+    would be dropped silently; so the fan-out's `run_id` is part of the name. The hash comes first because names with
+    equal beginnings slow Cloud Tasks down.
     Source: google-cloud-tasks, `CreateTaskRequest.task`, "Task De-duplication".
     """
     digest = hashlib.sha256(f"{run_id}|{label}".encode()).hexdigest()
@@ -72,7 +71,7 @@ def task_id(run_id: str, label: str) -> str:
 
 
 class TaskQueue:
-    """The queue that TASKS_QUEUE names. Its client is opened by the first fan-out and kept."""
+    """The queue that TASKS_QUEUE names. The first use opens its client."""
 
     def __init__(self, queue: str, *, emulator: str | None) -> None:
         """`queue` is `projects/P/locations/L/queues/Q`; `emulator` is `host:port` of a plaintext gRPC stand-in."""
@@ -89,15 +88,15 @@ class TaskQueue:
         deadline: Deadline,
         on_queued: Callable[[str], object] = lambda _: None,
     ) -> FanOut:
-        """Create a task for each, and say which are queued; `on_queued` learns each label at once, from any thread.
+        """Create the tasks and return which are queued; `on_queued` is called with each label, from any thread.
 
-        The first definite failure ends it: Misconfigured when the queue or a right is missing, UpstreamUnavailable when
-        Cloud Tasks does not take a task within `BUDGET_S`, DeadlineReached. It is returned and not raised, because what
-        is queued by then stays queued, and the caller has to know. After the deadline it takes less than
-        `BUDGET_S` + `CALL_TIMEOUT_S`, which is less than the grace.
+        The first failure stops it: Misconfigured when the queue or a permission is missing, UpstreamUnavailable when
+        Cloud Tasks does not accept a task within `BUDGET_S`, or DeadlineReached. It is returned and not raised, because
+        tasks that are queued by then stay queued. After the deadline it ends within `BUDGET_S` + `CALL_TIMEOUT_S`,
+        which is less than the grace.
 
-        `run_id` names this fan-out. With another one every task is new: harmless, because a task for a period that is
-        complete by then has nothing to do. With the same one, those that were queued before count as queued.
+        `run_id` names this fan-out. With a new one, every task is created again, which is harmless: a task for a
+        complete period has nothing to do. With the same one, tasks that exist already count as queued.
         """
         creations = _Creations(iter(tasks), deadline, on_queued)
         try:
@@ -111,14 +110,14 @@ class TaskQueue:
         with ThreadPoolExecutor(THREADS, thread_name_prefix="queue-task") as pool:
             workers = [pool.submit(creations.work, create) for _ in range(THREADS)]
         for worker in workers:
-            worker.result()  # raises what is a defect
+            worker.result()  # raises a defect
         return creations.outcome()
 
     def check_access(self, *, timeout_s: float) -> None:
-        """Find out whether tasks could be created, without creating any.
+        """Check that tasks can be created, without creating any.
 
-        Raises Misconfigured or UpstreamUnavailable. A stand-in without IAM is asked whether it has the queue.
-        Source: IAM, "testIamPermissions": it needs no permission, and grants none on what is not there.
+        Raises Misconfigured or UpstreamUnavailable. Where IAM is not implemented, as in an emulator, the queue is read
+        instead. Source: IAM, "testIamPermissions": it needs no permission, and returns none for a missing queue.
         """
         try:
             client = self._opened()
@@ -141,7 +140,7 @@ class TaskQueue:
             return self._client
 
     def _create(self, client: tasks_v2.CloudTasksClient, task: NewTask, run_id: str) -> None:
-        """Create one task; raises what it means when that fails."""
+        """Create one task; raises an ExportError."""
         try:
             client.create_task(
                 parent=self._queue,
@@ -199,7 +198,7 @@ class TaskQueue:
 
 
 class _Creations:
-    """What the threads of one fan-out share."""
+    """Shared by the threads of one fan-out."""
 
     def __init__(self, tasks: Iterator[NewTask], deadline: Deadline, on_queued: Callable[[str], object]) -> None:
         self._tasks = tasks
@@ -210,7 +209,7 @@ class _Creations:
         self._error: ExportError | None = None
 
     def work(self, create: Callable[[NewTask], None]) -> None:
-        """Take one task after the other until there is none, or until one has failed anywhere."""
+        """Create one task after the other until none is left, or until one has failed in any thread."""
         while (task := self._next()) is not None:
             try:
                 create(task)
@@ -222,7 +221,7 @@ class _Creations:
                 self._on_queued(task.label)
 
     def outcome(self) -> FanOut:
-        """Return how far it came, once every thread has ended."""
+        """Return the result, once every thread has ended."""
         return FanOut(frozenset(self._queued), self._error)
 
     def _next(self) -> NewTask | None:

@@ -1,11 +1,10 @@
-"""One bound on a whole call of the function: when its time is over, its connections are closed and its answer goes out.
+"""One time limit for a whole call of the function: when it is over, the connections are closed and the answer is sent.
 
-A timeout bounds one read or one write, so a service that sends a byte a second is never timed out. Here every
-connection that a call uses is known to the call's limit (`http` sees to that). When the deadline and the grace after it
-are over, the limit closes them all; whatever waits in one fails at once, and nothing new can be sent. What cannot be
-closed from outside (a DNS look-up, a gRPC call) is left behind after `HANGING_S`. A request that had wholly arrived by
-then may still be carried out; it names the generation that it expects to find, so it changes nothing that another run
-has written since.
+A timeout bounds one read or one write, so a service that sends one byte a second never runs into it. Therefore every
+connection that a call uses is registered with the call's limit (`http` does that). After the deadline and its grace the
+limit closes them all: whatever waits on one fails at once, and nothing more can be sent. What cannot be closed from
+outside (a DNS query, a gRPC call) is left behind after `HANGING_S`. A request that had arrived completely by then may
+still be carried out. It names the generation that it expects, so it cannot replace what another run has written since.
 """
 
 import socket
@@ -23,16 +22,16 @@ T = TypeVar("T")
 
 TICK_S = 1.0
 HANGING_S = 5.0
-"""How long the work of a call may take to end once its connections are closed, in seconds."""
+"""How long the work of a call may take to end after its connections were closed, in seconds."""
 MAX_LEFT_BEHIND = 4
-"""So many calls may have left a hanging thread behind before an instance takes no more: its threads stay bounded."""
+"""How many hanging threads calls may leave behind before the instance refuses further calls."""
 
 _current: ContextVar["TimeLimit | None"] = ContextVar("time_limit", default=None)
 _left_behind: list[threading.Thread] = []
 
 
 class TimeLimitOver(OSError):
-    """The call's time is over: no connection is used any more."""
+    """The call's time is over: its connections are closed."""
 
 
 class TimeLimit:
@@ -60,14 +59,14 @@ class TimeLimit:
         outcome: Future[T] = Future()
         thread = threading.Thread(target=copy_context().run, args=(self._work, work, outcome), daemon=True, name="call")
         thread.start()
-        while not wait([outcome], timeout=self._next_look_s()).done:
+        while not wait([outcome], timeout=self._next_wait_s()).done:
             every_second()
             if self._deadline.grace_left_s <= 0:
                 self._end()
             if self._deadline.grace_left_s <= -HANGING_S:
                 _left_behind.append(thread)
                 raise DeadlineReached(
-                    f"The run's time is over, and it still hangs, {self._hanging()}. Call again; if it stays so, look "
+                    f"The run's time is over, and it still hangs, {self._hanging()}. Call again; if it stays so, check "
                     "whether that can be reached."
                 )
         return outcome.result()
@@ -76,10 +75,10 @@ class TimeLimit:
         _current.set(self)
         try:
             outcome.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits, whatever it is
+        except BaseException as error:  # noqa: BLE001 - passed to the thread that waits, which raises it
             outcome.set_exception(error)
 
-    def _next_look_s(self) -> float:
+    def _next_wait_s(self) -> float:
         left_s = self._deadline.grace_left_s
         next_step_s = left_s if left_s > 0 else left_s + HANGING_S
         return max(0.01, min(TICK_S, next_step_s))
@@ -97,7 +96,7 @@ class TimeLimit:
             parties = sorted(set(self._waiting_for))
         return f"waiting for {', '.join(parties)}" if parties else "waiting"
 
-    # What those say who wait
+    # Called by whoever waits
 
     def shortened(self, timeout_s: float | None) -> float:
         """Return a timeout that ends with the call at the latest, in seconds. Raises TimeLimitOver."""
@@ -112,7 +111,7 @@ class TimeLimit:
 
     @contextmanager
     def waiting_for(self, party: str) -> Iterator[None]:
-        """Note for whom a thread waits in a way that cannot be broken off."""
+        """Record for which service a thread waits in a way that cannot be interrupted."""
         with self._lock:
             self._waiting_for.append(party)
         try:
@@ -128,13 +127,13 @@ class TimeLimit:
             self._sockets.add(used)
 
     def forget(self, used: socket.socket) -> None:
-        """Leave a socket alone: another call uses it now, or it is closed."""
+        """Do not close this socket: another call uses it now, or it is closed already."""
         with self._lock:
             self._sockets.discard(used)
 
 
 def because_time_is_over(error: ExportError) -> ExportError:
-    """Return what an error of this call means: whatever fails after its connections were closed failed for that."""
+    """Return the error to report: after the connections were closed, every failure is a reached deadline."""
     limit = TimeLimit.of_this_call()
     if limit is None or not limit.is_over or isinstance(error, DeadlineReached):
         return error

@@ -1,14 +1,15 @@
 """One link -> one object: the copy itself.
 
 A short file is read whole and written in one request. A longer one is one GET streamed into one PUT of a resumable
-session. Either way the source's checksum is declared, and Cloud Storage makes the object visible only if it fits. The
-source's side heals itself below `SourceStream.read`; the bucket's side is healed here, by asking what it keeps.
+session. Either way the source's checksum is declared, and Cloud Storage makes the object visible only if the bytes
+match it. `SourceStream.read` resumes broken downloads; broken uploads are resumed here, from what the session has.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics_export.bucket.bucket import Bucket, PreconditionFailed
+from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.cloud_storage import PreconditionFailed
 from analytics_export.bucket.csv_header import CsvFormat, HeaderSniffer
 from analytics_export.bucket.guard import ManifestGuard
 from analytics_export.bucket.manifest import StoredObject
@@ -23,20 +24,20 @@ from analytics_export.source.stored_headers import SourceFile
 
 PROGRESS_EVERY_S = 20.0
 MAX_VERSIONS = 3
-"""How many versions of a file one copy follows before it leaves the rest to a new comparison."""
+"""How many versions of a changing file one copy starts; after that the whole period is compared again."""
 SINGLE_REQUEST_BYTES = 1024 * 1024
-"""Up to here a file is written in one request: half the requests, and a repetition costs little."""
+"""Files up to this size are written in one request: half the requests, and starting over costs little."""
 
 
 @dataclass(frozen=True)
 class TransferResult:
-    """A file that is in the bucket, whole and equal to the source."""
+    """A file that is in the bucket, complete and equal to the source."""
 
     stored: StoredObject
     is_copied: bool
-    """False where it was there already."""
+    """False where the bucket had it already."""
     csv_format: CsvFormat | None
-    """As seen while copying; None where no text passed by."""
+    """Found while copying; None where no text was copied."""
 
 
 class Transfer:
@@ -54,7 +55,7 @@ class Transfer:
         guard: ManifestGuard,
         log: Log,
     ) -> None:
-        """`existing` is what the bucket has under the name."""
+        """`existing` is the object that the bucket has under this name."""
         self._listing = listing
         self._file_name = file_name
         self._object_name = object_name
@@ -84,7 +85,7 @@ class Transfer:
                 if mismatches > 1:
                     raise IntegrityFailure(
                         f"{mismatch.detail} It was read twice; nothing of it is stored. Call again; if it stays so, "
-                        "ask Usercentrics to issue the export anew."
+                        "ask Usercentrics to issue the export again."
                     ) from mismatch
             except SourceChanged as change:
                 changes += 1
@@ -93,7 +94,7 @@ class Transfer:
                     raise
 
     def report_progress(self) -> None:
-        """Log how far a long copy is, every `PROGRESS_EVERY_S`; called from another thread."""
+        """Log the progress of a long copy, every `PROGRESS_EVERY_S`; called from another thread."""
         now, stream = self._monotonic(), self._stream
         if stream is not None and now - self._reported >= PROGRESS_EVERY_S:
             self._reported = now
@@ -129,7 +130,7 @@ class Transfer:
         try:
             stored = self._in_one_request(stream.file, body) if is_short else self._in_a_session(stream, body)
         except (UploadRefused, PreconditionFailed):
-            stored = self._settled_by_another(stream.file)
+            stored = self._object_after_refusal(stream.file)
         if not _equal(stored, stream.file):
             self._bucket.remove(self._object_name, generation=int(stored.generation))
             raise Mismatch(f"{self._file_name}: Cloud Storage stored other bytes than the source declares.")
@@ -146,7 +147,7 @@ class Transfer:
         return self._bucket.insert(self._object_name, file, data, replaces=self._existing)
 
     def _in_a_session(self, stream: SourceStream, body: "_Body") -> StoredObject:
-        """Send until the object is there, in a new session where Cloud Storage loses one."""
+        """Send the file in a resumable session, and in a new one where Cloud Storage loses it."""
         budget = RetryBudget(self._deadline)
         while True:
             upload = self._bucket.begin_upload(self._object_name, stream.file, replaces=self._existing)
@@ -161,7 +162,7 @@ class Transfer:
                 raise
 
     def _through(self, upload: Upload, stream: SourceStream, body: "_Body", budget: RetryBudget) -> StoredObject:
-        """Send in one session; after an interruption, go on from what it keeps."""
+        """Send in one session; after an interruption, continue from the bytes that it has kept."""
         kept, furthest = 0, 0
         while True:
             stream.seek(kept)
@@ -179,11 +180,11 @@ class Transfer:
                 furthest = kept
                 budget.progressed()
 
-    def _settled_by_another(self, file: SourceFile) -> StoredObject:
+    def _object_after_refusal(self, file: SourceFile) -> StoredObject:
         """Read the object to learn why the upload was refused.
 
         Equal bytes mean success: another run's, or ours with a lost answer. Raises Conflict where another run wrote
-        other bytes, Mismatch where nobody wrote: then the checksum was refused.
+        other bytes, and Mismatch where the object is unchanged: then the checksum was refused.
         """
         now = self._bucket.stat(self._object_name)
         if now is not None and _equal(now, file):
@@ -203,7 +204,7 @@ def _status_after(failure: UploadInterrupted, upload: Upload, budget: RetryBudge
 
 
 class _Body:
-    """What an upload sends: the stream's bytes from where it stands, watched while they pass."""
+    """What an upload sends: the bytes of the stream from its position on. The CSV header is read on the way."""
 
     def __init__(self, stream: SourceStream, before_visible: Callable[[], None]) -> None:
         self._stream = stream
@@ -219,7 +220,7 @@ class _Body:
         if not self.header.is_done:
             self.header.feed(position, block)
         if block and self._stream.position == self._stream.file.size:
-            self._before_visible()  # the object becomes visible when this block has arrived
+            self._before_visible()  # the object becomes visible when this last block has arrived
         return block
 
 

@@ -1,4 +1,4 @@
-"""All transfers of one call, so many at the same time; one circuit breaker for all of them."""
+"""Runs all transfers of one call, a bounded number at a time, with one circuit breaker for all."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -31,31 +31,31 @@ class TransferPool:
     def run(self, transfers: Collection[Transfer]) -> list[TransferResult | ExportError]:
         """Run the transfers of one period, in their order, and return how each ended.
 
-        Nothing more of the period starts after a Misconfigured or after many of its files were given up; nothing of the
-        call once several periods were.
+        After a Misconfigured, or after many of its files were given up, no further file of the period starts. After
+        several periods were given up, no further file of the call starts.
         """
         batch = _Batch(CircuitBreaker(failures=max(self._size, LEAST_FAILURES)))
         futures = [self._submit(lambda each=each: self._run(each, batch)) for each in transfers]  # type: ignore[misc] # mypy#12557
         return [_outcome(future) for future in futures]
 
     def map(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
-        """Return what `call` makes of each value, side by side; raises what the first of them raised."""
+        """Return what `call` returns for each value, side by side; raises what the first of them raised."""
         futures = [self._submit(lambda value=value: call(value)) for value in values]  # type: ignore[misc] # mypy#12557
         return [future.result() for future in futures]
 
     def report_progress(self) -> None:
-        """Log how far long copies are, each when its time has come."""
+        """Log the progress of long copies."""
         with self._lock:
             active = list(self._active)
         for transfer in active:
             transfer.report_progress()
 
     def close(self) -> None:
-        """Start nothing any more; what is under way ends by itself."""
+        """Start no more work; what is running ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, call: Callable[[], Result]) -> "Future[Result]":
-        # each in a context of its own: the call's time limit and functions-framework's execution id are found there
+        # each in its own copy of the context, which holds the call's time limit and functions-framework's execution id
         return self._executor.submit(copy_context().run, call)
 
     def _run(self, transfer: Transfer, batch: "_Batch") -> TransferResult:
@@ -76,7 +76,7 @@ class TransferPool:
                 self._active.discard(transfer)
 
     def _before_copy(self) -> None:
-        """After the deadline only the call's first copy may start, so that every call makes progress.
+        """Raise DeadlineReached after the deadline, except for the call's first copy: every call makes progress.
 
         Comparisons may continue.
         """
@@ -88,7 +88,7 @@ class TransferPool:
 
 @dataclass(eq=False)
 class _Batch:
-    """What the transfers of one period share."""
+    """Shared by the transfers of one period."""
 
     circuit: CircuitBreaker
     misconfigured: Misconfigured | None = None

@@ -1,4 +1,4 @@
-"""Is the set-up right? Each part of it is tried without changing anything, side by side and bounded in time."""
+"""Is the set-up right? Tries each part, side by side, in bounded time, without changing anything."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,14 +14,14 @@ from analytics_export.source.api_key import ApiKey
 from analytics_export.source.export_service import ExportService
 
 CHECK_S = 6.0
-"""For each part, in seconds: far more than a service takes that works."""
+"""The longest that a part may take, in seconds: far more than a working service needs."""
 PARTS_AT_ONCE = 4
 
 
 def checks(app: App) -> list[Check]:
-    """Try every part of the set-up and return what was found, in the order of `check.NAMES`."""
+    """Try every part of the set-up and return the results, in the order of `check.NAMES`."""
     settings = app.settings
-    # A key of its own: it is read now, in less time, and a run under way does not wait for it.
+    # The key is read again here, within a shorter time; a run in progress does not wait for it.
     key = ApiKey(settings.api_key_secret_version, emulator=settings.secret_manager_emulator, budget_s=CHECK_S)
     with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="check") as pool:
         secret = pool.submit(_tried, app, "secret", lambda _: _secret(app, key))
@@ -57,7 +57,7 @@ def _secret(app: App, key: ApiKey) -> str:
 
 
 def _service(app: App, key: ApiKey, deadline: Deadline) -> str:
-    """Ask for the last day that should be there; that there is no such export is an answer to an accepted key."""
+    """Ask for the last day that is due. A 404 also shows that the key was accepted."""
     clock = Clock()
     day = next(available_within(Frequency.DAILY, first=date.min, last=date.max, now=clock.now()))
     export = Export(Aggregation.GRANULAR, day)

@@ -27,7 +27,7 @@ resource "google_storage_bucket" "source" {
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = true # holds nothing but zips that Terraform makes anew
+  force_destroy               = true # only holds zips that Terraform can make again
   labels                      = var.labels
 
   dynamic "encryption" {
@@ -44,7 +44,7 @@ resource "google_storage_bucket" "source" {
   depends_on = [google_project_service.api]
 }
 
-# The hash is in the name because Cloud Functions looks at the name only: the same name with other
+# The hash is in the name because Cloud Functions compares the name only: the same name with other
 # content is not deployed.
 resource "google_storage_bucket_object" "source" {
   bucket = google_storage_bucket.source.name

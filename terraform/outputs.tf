@@ -7,12 +7,12 @@ locals {
 }
 
 output "add_key_command" {
-  description = "Adds the API key, or a new one, as a secret version; the key is typed and stands in no file or shell history."
+  description = "Adds the API key, or a new one, as a secret version; the key is typed and stored in no file and no shell history."
   value       = local.add_key_command
 }
 
 output "backfill_command" {
-  description = "Exports every period of a span that is not complete; put in your dates. With queue.enabled each period becomes a task, and the answer comes at once; without it the call works them off itself and answers 503 when its time is over: run it again, it goes on."
+  description = "Exports every period of a span that is not complete; put in your dates. With queue.enabled each period becomes a task, and the answer comes at once; without it the call copies them itself and answers 503 when its time is over: run it again to continue."
   value       = "curl -sS --max-time 1800 -X POST ${google_cloudfunctions2_function.export.service_config[0].uri} -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" -H 'Content-Type: application/json' -d '${jsonencode(local.backfill_body)}'"
 }
 
@@ -38,27 +38,27 @@ output "function_uri" {
 }
 
 output "list_command" {
-  description = "Shows what has landed."
+  description = "Lists the objects in the bucket."
   value       = "gcloud storage ls -r 'gs://${local.bucket}/${var.bucket.object_prefix}**'"
 }
 
 output "pause_backfill_command" {
-  description = "Lets the queue call the function no more; what is under way ends by itself. null without a queue."
+  description = "Stops the queue from calling the function; calls in progress end by themselves. null without a queue."
   value       = var.queue.enabled ? local._queue_pause : null
 }
 
 output "purge_backfill_command" {
-  description = "Gives the rest of a backfill up: removes every task; what is complete stays. It cannot be undone, but the backfill can be started again. null without a queue."
+  description = "Gives up the rest of a backfill: deletes every task; what is complete stays. It cannot be undone, but the backfill can be started again. null without a queue."
   value       = var.queue.enabled ? local._queue_purge : null
 }
 
 output "resume_backfill_command" {
-  description = "Lets a paused queue go on. null without a queue."
+  description = "Lets a paused queue continue. null without a queue."
   value       = var.queue.enabled ? local._queue_resume : null
 }
 
 output "run_now_commands" {
-  description = "Run an export now, by entry of exports. It comes to the same as the scheduled run: what is there already is not copied again."
+  description = "Run an export now, by entry of exports. The same as the scheduled run: what is there already is not copied again."
   value       = { for key, export in local.scheduled_exports : key => "gcloud scheduler jobs run ${export.job} --project ${var.project_id} --location ${local.scheduler_region}" }
 }
 

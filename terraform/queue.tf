@@ -6,7 +6,7 @@ locals {
   queue_id     = "projects/${var.project_id}/locations/${local.queue_region}/queues/${local.queue_name}"
 
   # An instance serves one request at a time, and a request that finds none free is answered 429, which slows the whole
-  # queue down. So one instance stays free for Cloud Scheduler and for whoever asks.
+  # queue down. So one instance stays free for Cloud Scheduler and for other callers.
   queue_concurrency = max(1, var.function.max_instances - 1)
 
   _queue_place  = "--project ${var.project_id} --location ${local.queue_region}"

@@ -21,7 +21,7 @@ locals {
     },
     {
       for export in values(local.scheduled_exports) : "${export.job}-refresh" => {
-        description = "Compares the last ${export.refresh_last} ${export.frequency} ${export.aggregation} periods with Usercentrics and takes over what was issued anew"
+        description = "Compares the last ${export.refresh_last} ${export.frequency} ${export.aggregation} periods with Usercentrics and copies what was issued again"
         schedule    = export.refresh_schedule
         retry_count = 2
         body        = { aggregation = export.aggregation, frequency = export.frequency, last = export.refresh_last, refresh = true }
@@ -30,7 +30,7 @@ locals {
   )
 }
 
-# The only binding on the service: nobody but this account is let in. It is made anew with the function,
+# The only binding on the service: no other account may call it. It is created again with the function,
 # because a replaced function loses it.
 resource "google_cloud_run_v2_service_iam_member" "invoke" {
   project  = var.project_id

@@ -1,5 +1,5 @@
-# Three identities, so that a call, a run and a build can each do one thing. What they may do stands
-# beside the thing itself: run in storage.tf and secret.tf, invoke in scheduler.tf, build in function.tf.
+# Three identities, so that a call, a run and a build can each do one thing. Their roles are granted
+# next to each resource: run in storage.tf and secret.tf, invoke in scheduler.tf, build in function.tf.
 resource "google_service_account" "run" {
   project      = var.project_id
   account_id   = "${var.name}-run"

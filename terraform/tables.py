@@ -36,7 +36,7 @@ VALUE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-"""What stands in a row and in no header; the function's own rules (analytics_export/bucket/header_rules.py)."""
+"""Values that no header has, by the same rules as in analytics_export/bucket/header_rules.py."""
 
 ENCODINGS = ("UTF-8", "ISO-8859-1")
 """What Terraform's provider can set. BigQuery itself also reads UTF-16 and UTF-32."""
@@ -48,7 +48,7 @@ DESCRIPTIONS = json.loads(Path(__file__).with_name("known_columns.json").read_te
 
 
 def manifests(text: str) -> Iterator[Manifest]:
-    """Yield every manifest in the text, whatever stands between them: `gcloud storage cat` adds no line ends.
+    """Yield every manifest in the text, with any white space between them: `gcloud storage cat` adds no line ends.
 
     Raises ValueError (json) where the text breaks off; other people's JSON is passed over.
     """

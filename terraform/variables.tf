@@ -1,5 +1,5 @@
 variable "alerts" {
-  description = "Watching. channels: existing notification channels (Slack, PagerDuty, webhooks, ...) by full name. columns_changed: also send a notice when an export's columns change. emails: where they go by e-mail; with neither channels nor emails, incidents show in the console only. runbooks_url: where docs/runbooks of this version can be read, such as https://git.example.com/data/analytics-export/blob/TAG/docs/runbooks; alerts then carry a page's first lines and a link to it, otherwise the whole page."
+  description = "Watching. channels: existing notification channels (Slack, PagerDuty, webhooks, ...) by full name. columns_changed: also send a notice when an export's columns change. emails: where they go by e-mail; with neither channels nor emails, incidents show in the console only. runbooks_url: https:// address of the folder docs/runbooks in your copy of the repository (git remote get-url origin says where that is); alerts then carry a page's first lines and a link to it, otherwise the whole page."
   type = object({
     channels        = optional(set(string), [])
     columns_changed = optional(bool, false)
@@ -55,7 +55,7 @@ variable "api_key" {
 }
 
 variable "api_key_version" {
-  description = "A number, as a string, to raise whenever api_key changes: Terraform cannot see the key, so this tells it to write a new version."
+  description = "A number, as a string, to raise whenever api_key changes: Terraform cannot see the key, so this number tells it to write a new version."
   type        = string
   default     = null
 
@@ -151,7 +151,7 @@ variable "bucket" {
 }
 
 variable "exports" {
-  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule, refresh_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2). refresh_last, refresh_schedule: how many finished periods are compared with Usercentrics again, complete or not, and when, so that what is issued anew arrives by itself (1..400, 0 for no refresh; default daily 35, weekly 5, monthly 2; Wednesdays at 16). since, until: first and last day that is expected (YYYY-MM-DD), for missing_periods and for the checks; without since the one counts from the first exported period, the others from the apply that made the entry. An export that is given up keeps its entry and gets until: 40 days later an apply removes its jobs."
+  description = "What is exported, keyed AGGREGATION/FREQUENCY (interaction or granular; daily, weekly or monthly). schedule, catch_up_schedule, refresh_schedule: cron in UTC, minute and hours plain, at 08 or later, when the exports are there. catch_up_last: how many finished periods the catch-up looks back over (1..400, 0 for no catch-up; default daily 14, weekly 4, monthly 2). refresh_last, refresh_schedule: how many finished periods are compared with Usercentrics again, complete or not, and when, so that what Usercentrics issues again arrives by itself (1..400, 0 for no refresh; default daily 35, weekly 5, monthly 2; Wednesdays at 16). since, until: first and last day that is expected (YYYY-MM-DD), for missing_periods and for the checks; without since the one counts from the first exported period, the others from the apply that made the entry. An export that is given up keeps its entry and gets until: 40 days later an apply removes its jobs."
   type = map(object({
     catch_up_last     = optional(number)
     catch_up_schedule = optional(string)
@@ -372,7 +372,7 @@ variable "scheduler_region" {
 }
 
 variable "tables" {
-  description = "BigQuery tables over what has landed, keyed like exports; output tables_command writes this variable. columns: the CSV's columns in order, from a manifest; null lets BigQuery detect them, which finds no header where every column is text. column_match: NAME, or POSITION, by which a column that was inserted or moved reads wrong without a word. field_delimiter, encoding (UTF-8 or ISO-8859-1), compression (NONE or GZIP): how the files are written. require_partition_filter: refuse queries that read every period."
+  description = "BigQuery tables over what has landed, keyed like exports; output tables_command writes this variable. columns: the CSV's columns in order, from a manifest; null lets BigQuery detect them, which finds no header where every column is text. column_match: NAME, or POSITION, which silently misreads columns once one is inserted or moved. field_delimiter, encoding (UTF-8 or ISO-8859-1), compression (NONE or GZIP): how the files are written. require_partition_filter: refuse queries that read every period."
   type = map(object({
     column_match = optional(string, "NAME")
     columns = optional(list(object({

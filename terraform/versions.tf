@@ -11,7 +11,7 @@ terraform {
     }
     google = {
       source  = "hashicorp/google"
-      version = ">= 7.31, < 9.0" # 7.31 mends the diffs of Scheduler headers beside an OIDC token
+      version = ">= 7.31, < 9.0" # 7.31 fixes the diffs of Scheduler headers beside an OIDC token
     }
     time = {
       source  = "hashicorp/time"

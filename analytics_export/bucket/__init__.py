@@ -1,1 +1,1 @@
-"""The destination's side: object names, what a period holds, uploads, manifests."""
+"""The destination: object names, a period's files, uploads, manifests."""

@@ -1,4 +1,4 @@
-"""The first line of a CSV file, and how the file is written: found in its first bytes while they pass by."""
+"""The columns and the format of a CSV file, found in its first bytes while it is copied."""
 
 import csv
 import io
@@ -14,12 +14,12 @@ from itertools import islice
 from analytics_export.bucket.header_rules import Columns, Unusable, is_like, why_unusable
 
 LONGEST_HEADER_BYTES = 256 * 1024
-"""How much of a file's start is read: it bounds the memory of a file, and is one block of a transfer.
+"""How much of a file's start is kept. It bounds the memory per file, and is one block of a transfer.
 
-A header is far shorter: the known ones have 59 and 75 bytes, and 800 of the longest names have room.
+Headers are far shorter: the known ones have 59 and 75 bytes, and 800 of the longest names fit in.
 """
 COMPARED_ROWS = 100
-"""So many rows are compared with the first line."""
+"""How many rows are compared with the first line."""
 DELIMITERS = (",", ";", "\t", "|")
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -43,12 +43,12 @@ _SEP_LINE = re.compile(r'"?sep=(.?)"?', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a file is written; the defaults are what version 1.0.0 took for granted."""
+    """The format of a CSV file; the defaults are what version 1.0.0 assumed."""
 
     columns: Columns = ()
     """The names in the first line; () where it is no header."""
     field_delimiter: str = ","
-    """Of `DELIMITERS` the one that is most often in the first line, outside quotes; the first where none is."""
+    """The most frequent of `DELIMITERS` in the first line, outside quotes; a comma where there is none."""
     encoding: str = "UTF-8"
     """As BigQuery calls it: UTF-8, ISO-8859-1, UTF-16LE, UTF-16BE, UTF-32LE or UTF-32BE.
 
@@ -59,10 +59,10 @@ class CsvFormat:
     compression: str = "NONE"
     """`GZIP` where the stored bytes begin as gzip does, else `NONE`."""
     unusable: Unusable | None = None
-    """Why `columns` is empty."""
+    """The reason why `columns` is empty."""
 
     def refused(self, reason: Unusable) -> "CsvFormat":
-        """Return the same without names."""
+        """Return the same format without columns."""
         return replace(self, columns=(), unusable=reason)
 
 
@@ -77,24 +77,24 @@ class HeaderSniffer:
 
     @property
     def is_done(self) -> bool:
-        """Say whether more bytes would change nothing."""
+        """Return whether enough bytes were kept."""
         return len(self._start) >= LONGEST_HEADER_BYTES
 
     def feed(self, offset: int, block: bytes | memoryview) -> None:
-        """Take the block that stands at `offset` of the file; bytes seen before are passed over."""
+        """Take the block at `offset` of the file; bytes that were kept before are skipped."""
         if offset <= len(self._start):
             self._start += block[len(self._start) - offset : LONGEST_HEADER_BYTES - offset]
 
     def csv_format(self) -> CsvFormat | None:
-        """Return what the bytes tell; None for a file that holds no text. Never raises."""
+        """Return the format; None for a file without text. Never raises."""
         return _csv_format(bytes(self._start), is_cut=self.is_done)
 
 
 def compared(formats: Sequence[CsvFormat]) -> list[CsvFormat]:
     """Return the formats of a period's files, without the names of those that are unlike the others.
 
-    A file without a header begins with a row, which may pass every rule but this one. The line that most files have is
-    believed, and what is like it. Where lines that are unlike are equally frequent, none is.
+    A file without a header begins with a row of data, which may pass every other rule. The most frequent first line is
+    taken as the header, and lines similar to it. If different lines are equally frequent, none is.
     """
     counts = Counter(each.columns for each in formats if each.columns)
     most = max(counts.values(), default=0)
@@ -134,7 +134,7 @@ def _encoding(start: bytes, mark: bytes, *, is_cut: bool) -> str:
     for pattern, encoding in _ASCII_PATTERNS.items():
         if re.match(pattern, start, re.DOTALL):
             return encoding
-    if is_cut:  # perhaps within a character
+    if is_cut:  # perhaps in the middle of a character
         start = start.rstrip(bytes(range(0x80, 0x100)))
     is_latin = not start.isascii() and start.decode(errors="ignore").isascii()
     return "ISO-8859-1" if is_latin else "UTF-8"
@@ -162,18 +162,18 @@ def _with_columns(found: CsvFormat, text: str, *, is_cut: bool) -> CsvFormat:
 
 @lru_cache(maxsize=16)
 def _shared(columns: Columns) -> Columns:
-    """Return the first of equal values: thousands of files have the same columns, and all are kept for a while."""
+    """Return one value for equal columns: thousands of files have the same, and all are kept for a while."""
     return columns
 
 
 def _next_rows(records: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Yield some rows; fewer where one of them is no CSV, which is the reader's trouble and not the header's."""
+    """Yield some rows, up to the first that is no CSV: that does not make the header unusable."""
     with suppress(csv.Error):
         yield from islice(records, COMPARED_ROWS)
 
 
 def _is_partly(names: list[str], row: list[str]) -> bool:
-    """Say whether a row has names in their columns; a row that has all of them is the header once more."""
+    """Return whether a row repeats some, but not all, of the names; a row with all of them is a repeated header."""
     return names != row and any(name == value for name, value in zip(names, row, strict=False))
 
 

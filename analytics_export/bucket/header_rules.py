@@ -7,7 +7,7 @@ from enum import StrEnum
 Columns = tuple[str, ...]
 
 LONGEST_NAME, MOST_COLUMNS = 300, 10_000
-"""In characters, and of one table.
+"""In characters, and per table.
 
 Source: BigQuery, "Specifying a schema" (column names) and "Quotas and limits" (tables).
 """
@@ -28,20 +28,20 @@ _VALUE = re.compile(
 class Unusable(StrEnum):
     """Why a first line is no header: the first of these rules that it breaks.
 
-    Manifests outlive the data and logs are read by many, so a line counts as a header only where it can be one; of one
-    that cannot, nothing but the rule's name is handed on. What no rule can tell from names is a row of nothing but
-    words, in the period's only file, where no row below repeats one of them.
+    A row of data must not be taken for a header: manifests are kept longer than the data, and logs are read by many.
+    So of a line that breaks a rule only the rule's name is passed on. No rule recognizes a row that has only words, in
+    the period's only file, if no row below repeats one of them.
     """
 
     BROKEN_GZIP = "broken_gzip"
-    """It begins like gzip and cannot be unpacked."""
+    """It begins like gzip and cannot be decompressed."""
     BROKEN_QUOTES = "broken_quotes"
     """A quote is never closed, or more text follows one that is."""
     LINE_TOO_LONG = "line_too_long"
-    """It does not end within `csv_header.LONGEST_HEADER_BYTES` of the (unpacked) file."""
+    """It does not end within `csv_header.LONGEST_HEADER_BYTES` of the (decompressed) file."""
     EMPTY_LINE = "empty_line"
     SEP_LINE = "sep_line"
-    """`sep=;` or the like, which Excel takes as the delimiter."""
+    """`sep=;` or the like, with which Excel files name the delimiter."""
     TOO_MANY_COLUMNS = "too_many_columns"
     """More than `MOST_COLUMNS`."""
     EMPTY_NAME = "empty_name"
@@ -55,9 +55,9 @@ class Unusable(StrEnum):
     DOUBLED_NAME = "doubled_name"
     """Two names are equal but for case, which BigQuery does not tell apart."""
     REPEATED_BELOW = "repeated_below"
-    """One of the next rows has some of its words, though not all, in the same columns: this is a row as well."""
+    """One of the next rows has some of its words, though not all, in the same columns: this is a row, too."""
     UNLIKE_OTHER_FILES = "unlike_other_files"
-    """It has fewer than half of its names in common with the period's other files, see `csv_header.compared`."""
+    """It shares fewer than half of its names with the period's other files, see `csv_header.compared`."""
 
 
 _NAME_RULES: dict[Unusable, Callable[[str], bool]] = {
@@ -81,5 +81,5 @@ def why_unusable(names: Sequence[str]) -> Unusable | None:
 
 
 def is_like(names: Columns, others: Columns) -> bool:
-    """Say whether half of the names, counted in the shorter of the two lines, are in both."""
+    """Return whether both lines share at least half of the names of the shorter one."""
     return 2 * len({*names} & {*others}) >= min(len(names), len(others))

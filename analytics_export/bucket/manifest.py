@@ -1,4 +1,4 @@
-"""What a period wholly consists of: one line of JSON that BigQuery reads, and its summary for listings."""
+"""The list of all files of a complete period: one line of JSON for BigQuery, and a summary as metadata."""
 
 import base64
 import hashlib
@@ -15,12 +15,14 @@ from analytics_export.bucket.header_rules import Columns, why_unusable
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 
 MAX_COLUMNS_BYTES = 4096
-"""Of the columns in the metadata. Source: Cloud Storage, "Quotas and limits": 8 KiB of custom metadata an object."""
+"""The longest list of columns in the metadata.
+
+Source: Cloud Storage, "Quotas and limits": 8 KiB of custom metadata an object."""
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as the bucket holds it, and as the manifest names it."""
+    """An object in the bucket, as the manifest names it."""
 
     name: str
     size: int
@@ -30,7 +32,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Summary:
-    """What coverage and skipping need to know of a manifest."""
+    """What coverage and skipping need of a manifest."""
 
     export: Export
     analytics_id: str
@@ -38,12 +40,12 @@ class Summary:
     objects: int
     size_bytes: int
     columns: Columns | None
-    """None where they are too long for metadata: the body has them."""
+    """None where they are too long for the metadata; the body has them."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a period wholly consists of; its presence in the bucket says that the period is complete."""
+    """All files of a period. Its presence in the bucket says that the period is complete."""
 
     export: Export
     analytics_id: str
@@ -59,7 +61,7 @@ class Manifest:
 
     @property
     def summary(self) -> Summary:
-        """What a listing tells of it."""
+        """The part that the metadata repeat."""
         return Summary(
             self.export,
             self.analytics_id,
@@ -112,9 +114,9 @@ class Manifest:
 
 
 def to_metadata(manifest: Manifest, body: bytes) -> dict[str, str]:
-    """Return the custom metadata that a manifest's object carries beside its body.
+    """Return the custom metadata of a manifest's object. A listing shows them, which saves reading the body.
 
-    They are believed only as a whole and together with that body: see `from_metadata`.
+    They count only as a whole and with this body: see `from_metadata`.
     """
     summary = manifest.summary
     fields = {
@@ -141,11 +143,11 @@ _METADATA = (
 
 
 def from_metadata(export: Export, metadata: Mapping[str, str], *, crc32c: str) -> Summary | None:
-    """Return what the metadata of the object that stands for `export` say; `crc32c` is that of its body.
+    """Return the summary in the metadata of the manifest of `export`; `crc32c` is the checksum of its body.
 
-    None where the body must be read: it is believed, the metadata are not. That is so where they are missing (written
-    by version 1.0.0, or copied by hand), were changed, or belong to another body or another period. Fields that other
-    tools added do not matter.
+    None where the metadata do not count and the body must be read: they are missing (written by version 1.0.0, or
+    copied by hand), were changed, or belong to another body or another period. Fields that other tools added do not
+    matter.
     """
     try:
         fields = {name: metadata[name] for name in _METADATA}
@@ -168,7 +170,7 @@ def _if_short(text: str) -> str:
     return text if len(text.encode()) <= MAX_COLUMNS_BYTES else ""
 
 
-@lru_cache(maxsize=16)  # the same columns, period after period, are one value in memory
+@lru_cache(maxsize=16)  # most periods have the same columns: keep one value in memory
 def _columns(text: str) -> Columns | None:
     return tuple(map(str, json.loads(text))) if text else None
 
@@ -189,7 +191,7 @@ def _moment(text: str) -> datetime:
 
 
 def _csv_format(value: Mapping[str, object]) -> CsvFormat:
-    """Return what the manifest says; version 1.0.0 wrote only columns, whatever stood in the first line."""
+    """Return the CSV format; version 1.0.0 wrote only `columns`, even where the first line was no header."""
     columns = value["columns"]
     if not isinstance(columns, list):
         raise TypeError

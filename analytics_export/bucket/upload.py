@@ -15,7 +15,7 @@ from analytics_export.http import NETWORK_ERRORS
 from analytics_export.retries import Deadline, is_retryable, retry_after_s
 
 CANCEL_S = 5.0
-"""Cancelling is a courtesy: no read or write of it may take longer, in seconds."""
+"""The longest that a read or write of `cancel` may take, in seconds: it is only a courtesy."""
 
 
 class Body(Protocol):
@@ -29,15 +29,15 @@ class Body(Protocol):
 
 
 class UploadInterrupted(UpstreamUnavailable):
-    """What the session keeps is unknown; asking for its status tells."""
+    """How much the session has is unknown; ask for its status."""
 
 
 class UploadRefused(Exception):
-    """Cloud Storage ended an upload, and only the object itself tells how: a precondition or checksum did not hold."""
+    """Cloud Storage refused an upload: checksum or precondition did not match; reading the object shows which."""
 
 
 class SessionLost(Exception):
-    """Cloud Storage no longer knows the upload session; begin a new one."""
+    """Cloud Storage no longer has the upload session; begin a new one."""
 
 
 class Upload:
@@ -56,8 +56,8 @@ class Upload:
     def send(self, body: Body, offset: int) -> StoredObject | int:
         """Send the bytes from `offset` on, all in one request.
 
-        Returns the finished object, or how many bytes the session keeps. Raises UploadInterrupted where asking for the
-        `status` is next, SessionLost, UploadRefused, Misconfigured, and what `body` raises.
+        Returns the finished object, or how many bytes the session has. Raises UploadInterrupted (ask for the `status`
+        next), SessionLost, UploadRefused, Misconfigured, and what `body` raises.
         """
         if offset == self._size:
             return self.status()
@@ -68,7 +68,7 @@ class Upload:
         return self._put(b"", {"Content-Range": f"bytes */{self._size}"})
 
     def cancel(self) -> None:
-        """Drop the session and what it keeps; what cannot be cancelled expires by itself in a week."""
+        """Delete the session and its bytes; one that cannot be deleted expires after a week."""
         try:
             self._session.delete(self._url, timeout=min(self._stall_s, CANCEL_S), allow_redirects=False).close()
         except NETWORK_ERRORS:
@@ -96,9 +96,9 @@ class Upload:
                 match = re.fullmatch(r"bytes=0-([0-9]{1,18})", response.headers.get("Range", ""))
                 kept = int(match[1]) + 1 if match else 0
                 if kept > self._size:
-                    raise SessionLost  # it keeps more than there is: not what was sent
+                    raise SessionLost  # it has more than was sent: not this file
                 return kept
-            case 404 | 410 | 499:  # 499: ended, perhaps by a 412 whose answer was lost
+            case 404 | 410 | 499:  # 499: cancelled, perhaps after a 412 whose answer was lost
                 raise SessionLost
             case 400 | 412:
                 raise UploadRefused
@@ -110,8 +110,8 @@ class Upload:
 
     def _finished(self, response: requests.Response) -> StoredObject:
         try:
-            resource = response.json()  # numbers are strings; a testbench leaves out a size of 0
+            resource = response.json()  # numbers are strings; Google's testbench omits a size of 0
             size, generation = int(resource.get("size", 0)), str(resource["generation"])
             return StoredObject(self._name, size, resource["crc32c"], generation)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            raise UploadRefused from exc  # looking at the object tells what the answer does not
+            raise UploadRefused from exc  # reading the object shows what the answer does not

@@ -1,1 +1,1 @@
-"""Usercentrics' side: the API key, the listing of a period, and the bytes behind each signed link."""
+"""The source: the API key, the listing of a period, and the files behind signed links."""

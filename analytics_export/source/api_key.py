@@ -16,16 +16,15 @@ from analytics_export.retries import Clock
 from analytics_export.time_limit import TimeLimit
 
 BUDGET_S = 20.0
-"""Tries of one read together, each at most half of it: Secret Manager answers in milliseconds, and outages outlast any
-wait worth paying for."""
+"""All tries of one read together, in seconds; one try takes at most half.
 
-
+Secret Manager answers in milliseconds, and an outage lasts longer than a wait is worth."""
 READ_AGAIN_S = 60.0
-"""How long a key that was read for a refusal counts as the newest there is, in seconds."""
+"""How long a key that was read again after a refusal counts as the newest, in seconds."""
 
 
 class ApiKey:
-    """Keeps the key in the memory of a warm instance; `read_again` takes up a rotation."""
+    """Keeps the key in the memory of a warm instance; `read_again` gets the new key after a rotation."""
 
     def __init__(self, secret_version: str, *, emulator: str | None, budget_s: float = BUDGET_S) -> None:
         self._secret_version = secret_version
@@ -112,16 +111,15 @@ class ApiKey:
 
 @dataclass(frozen=True, eq=False)
 class Key:
-    """One reading of the secret; two readings are two keys, also where the text is the same."""
+    """The result of one read of the secret; two reads give two keys, even with the same text."""
 
     text: str = field(repr=False)
 
 
 class KeyOfThisCall:
-    """The key as all periods of one call share it.
+    """The key that all periods of one call share.
 
-    Refused, it is read once more, however many requests meet the refusal, and again after `READ_AGAIN_S` at the
-    earliest.
+    When it is refused, it is read once more, however many requests were refused, and at most once in `READ_AGAIN_S`.
     """
 
     def __init__(self, api_key: ApiKey, clock: Clock) -> None:
@@ -133,7 +131,7 @@ class KeyOfThisCall:
         self._failure: ExportError | None = None
 
     def value(self) -> Key:
-        """Return the newest. Raises as `ApiKey.value` does; a secret that cannot be read is learnt once a call."""
+        """Return the newest key. Raises as `ApiKey.value` does; a secret that cannot be read is tried once a call."""
         with self._lock:
             if self._newest is None:
                 self._newest = self._read(self._api_key.value)

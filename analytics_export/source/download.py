@@ -1,6 +1,6 @@
-"""The file behind one signed link: what Cloud Storage says of it, and its stored bytes from any byte on.
+"""Reads the file behind a signed link: its size and checksum, and its stored bytes from any byte on.
 
-The only place that knows Range and expired links.
+Only this module knows Range and expired links.
 """
 
 import base64
@@ -28,7 +28,7 @@ _EXPIRED = re.compile(rb"<Code>\s*ExpiredToken\s*</Code>")
 
 
 class Mismatch(IntegrityFailure):
-    """What was read does not fit what the source declares; the caller retries once from byte 0."""
+    """The bytes do not match the declared size or checksum; the caller retries once from byte 0."""
 
 
 class SourceChanged(Conflict):
@@ -36,7 +36,7 @@ class SourceChanged(Conflict):
 
 
 class Source:
-    """Opens links; holds no key and follows no redirect."""
+    """Opens links, without the API key and without following redirects."""
 
     def __init__(self, session: requests.Session, deadline: Deadline, stall_s: float) -> None:
         self.session = session
@@ -44,9 +44,9 @@ class Source:
         self.stall_s = stall_s
 
     def stat(self, listing: Listing, file_name: str) -> SourceFile:
-        """Return what is stored behind a link, at the cost of one request for one byte.
+        """Return size and checksum of the file behind a link, from a request for its first byte.
 
-        One byte rather than a dropped body, because the connection stays usable.
+        A request for the whole body would have to be dropped, and with it the connection.
         """
         opener = _Opener(self, listing, file_name)
         try:
@@ -65,13 +65,13 @@ class Source:
 
 
 class _Opener:
-    """The way to one file's bytes: renews its link, chooses the encoding, waits between tries."""
+    """Opens one file: renews its link, chooses the encoding, waits between tries."""
 
     def __init__(self, source: Source, listing: Listing, file_name: str) -> None:
         self._source = source
         self._listing = listing
         self._file_name = file_name
-        self._accept_encoding = "gzip"  # what is stored packed shall come packed
+        self._accept_encoding = "gzip"  # what is stored compressed must arrive compressed
         self._has_ranges = True
         self.budget = RetryBudget(source.deadline)
 
@@ -106,7 +106,7 @@ class _Opener:
         return stored
 
     def _response(self, start: int, *, first_byte_only: bool) -> requests.Response:
-        """Ask with the newest link, and once more with a renewed one where that is what is wrong."""
+        """Request the newest link, and if it seems to have expired, a renewed one."""
         headers = {"Accept-Encoding": self._accept_encoding}
         if self._has_ranges and (start or first_byte_only):
             headers["Range"] = "bytes=0-0" if first_byte_only else f"bytes={start}-"
@@ -141,7 +141,7 @@ class _Opener:
         if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110: redirection
             return LinkRefused(f"{self._file_name}: the link redirects ({status}); it is not followed.")
         if status == requests.codes.requested_range_not_satisfiable:
-            return Mismatch(f"{self._file_name}: the source is shorter than it said.")
+            return Mismatch(f"{self._file_name}: the source is shorter than it declared.")
         if is_retryable(status) or is_expired:
             asked_s = retry_after_s(response.headers.get("Retry-After"), self._source.deadline.clock)
             return UpstreamUnavailable(f"{self._file_name}: the source answered {status}.", asked_to_wait_s=asked_s)
@@ -162,11 +162,11 @@ def _is_expired(response: requests.Response) -> bool:
 
 
 class SourceStream:
-    """Reads one version of a file; a broken connection is opened again where it broke, with a renewed link if needed.
+    """Reads one version of a file; resumes where a connection broke, with a renewed link if needed.
 
-    `begin` comes first. It and `read` raise SourceChanged when the source stores another version meanwhile, Mismatch
-    when what comes cannot be what the source declares, LinkRefused, ExportServiceError, UpstreamUnavailable after the
-    tries and DeadlineReached when the run's time is over.
+    Call `begin` first. It and `read` raise SourceChanged when the source has replaced the file, Mismatch when the bytes
+    cannot be those that it declares, LinkRefused, ExportServiceError, UpstreamUnavailable after the tries, and
+    DeadlineReached.
     """
 
     file: SourceFile
@@ -188,7 +188,7 @@ class SourceStream:
         self._drop()
 
     def begin(self) -> SourceFile:
-        """Open the file at its first byte and return what the source says of it."""
+        """Open the file at its first byte and return its size and checksum."""
         self._response, stored = self._opener.open()
         file = stored.file()
         self.file = self._measured(stored) if file is None else file
@@ -217,13 +217,13 @@ class SourceStream:
         return b""
 
     def seek(self, position: int) -> None:
-        """Go on from another byte; costs a request unless it is the current one."""
+        """Continue from another byte; costs a request unless it is the current position."""
         if position != self.position:
             self._drop()
             self.position = position
 
     def _block(self, limit: int) -> bytes:
-        """Read a whole block; from a source that breaks off, what is there, so that a broken read loses nothing."""
+        """Read a whole block; after an interruption only what has arrived, so that another one loses nothing."""
         raw = self._answer().raw
         block: bytes = (raw.read1 if self._was_interrupted else raw.read)(limit, decode_content=False)
         return block
@@ -238,7 +238,7 @@ class SourceStream:
         return self._response
 
     def _skip(self, count: int) -> None:
-        """Read past what the source sends again because it knows no Range."""
+        """Skip what the source sends again because it does not support Range."""
         assert self._response is not None  # noqa: S101 - for the type checker
         while count:
             block = self._response.raw.read(min(BLOCK_BYTES, count), decode_content=False)
@@ -254,11 +254,11 @@ class SourceStream:
             self._opener.budget.progressed()
 
     def _measured(self, stored: StoredHeaders) -> SourceFile:
-        """Read the whole file once to learn the size or the checksum that the source does not tell.
+        """Read the whole file once to learn the size or the checksum that the source does not declare.
 
-        What it does tell must fit; the second reading, which is the copy, must fit the first.
+        What it declares must match; the second read, which is the copy, must match the first.
         """
-        import google_crc32c  # noqa: PLC0415 - Cloud Storage always tells both
+        import google_crc32c  # noqa: PLC0415 - rarely needed: Cloud Storage declares both
 
         if stored.size is None and stored.crc32c is None:
             raise Mismatch(
@@ -278,7 +278,7 @@ class SourceStream:
         self.position = 0
         crc32c = base64.b64encode(checksum.digest()).decode()
         if stored.size not in {None, size} or stored.crc32c not in {None, crc32c}:
-            raise Mismatch(f"{self._file_name}: the source sent {size} bytes that do not fit what it declares.")
+            raise Mismatch(f"{self._file_name}: the source sent {size} bytes that do not match what it declares.")
         file = stored.file(size=size, crc32c=crc32c)
         assert file is not None  # noqa: S101 - for the type checker
         return file

@@ -1,7 +1,7 @@
-"""Usercentrics' export service: a period -> signed links, or the error that its answer means.
+"""Usercentrics' export service: a period -> signed links, or an error.
 
-The provider's words stop here. Source: Usercentrics, "Analytics data export"; the form of a v1 answer is not documented
-there, so every form that holds exactly one link is taken.
+Nothing above this module knows the provider's API. Source: Usercentrics, "Analytics data export"; the form of a v1
+answer is not documented there, so every form that holds exactly one link is accepted.
 """
 
 import json
@@ -36,14 +36,14 @@ from analytics_export.source.links import Listing, SignedLink
 
 REFUSALS = {requests.codes.unauthorized, requests.codes.forbidden}
 MAX_FILES = 10_000
-"""Of one report: no listing may name more, and asking v1 for one file after the other ends there."""
+"""The most files of one report, in a v2 listing or asked for one after the other with v1."""
 MAX_LISTING_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 NOT_YET_RETRY_AFTER = timedelta(minutes=15)
 
 
 class ExportService:
-    """Asks for listings for one call, with the key in the `x-api-key` header and never in a URL."""
+    """Asks for listings for one call. The key is sent in the `x-api-key` header and never in a URL."""
 
     def __init__(self, settings: Settings, api_key: ApiKey, session: requests.Session, deadline: Deadline) -> None:
         self._settings = settings
@@ -97,7 +97,7 @@ class ExportService:
         return SignedLink.checked(url, origins=self._settings.download_origins)
 
     def _get(self, path: str) -> bytes | None:
-        """Return the body of a 200, None for a 404; retries what a retry can heal."""
+        """Return the body of a 200, None for a 404; retries failures that may pass."""
         with self._circuit.attempt():
             budget = RetryBudget(self._deadline)
             key = self._key.value()
@@ -125,7 +125,7 @@ class ExportService:
         with self._session.get(
             f"{self._settings.service_url}/{path}",
             headers={"x-api-key": key, "Accept": "application/json"},
-            allow_redirects=False,  # a redirect would carry the key along
+            allow_redirects=False,  # a redirect would send the key to another host
             stream=True,
             timeout=self._settings.stall_s,
         ) as response:
@@ -146,7 +146,7 @@ class ExportService:
 
 
 def error_for(status: int, asked_to_wait_s: float | None) -> ExportError:
-    """Return the error that an answer other than 200 and 404 means."""
+    """Return the error for a status other than 200 and 404."""
     if status in REFUSALS:
         return ExportServiceRefused(
             f"The export service answered {status} to the API key, which was read from Secret Manager just now. Ask "

@@ -1,4 +1,4 @@
-"""Signed links: which are taken, what their files are called, and how they are renewed. No I/O."""
+"""Signed links: which are accepted, the names of their files, and how they are renewed. No I/O."""
 
 import re
 import threading
@@ -12,7 +12,7 @@ from analytics_export.errors import Conflict, LinkRefused
 
 @dataclass(frozen=True)
 class SignedLink:
-    """A link that grants whoever holds it a download; shown without its query."""
+    """A link that lets anyone who has it download the file; printed without its query."""
 
     url: str = field(repr=False)
     file_name: str
@@ -25,8 +25,8 @@ class SignedLink:
     def checked(cls, url: str, *, origins: frozenset[str]) -> "SignedLink":
         """Return the link if it leads to one of `origins` and names a file that can be stored; raises LinkRefused.
 
-        The authority must be one of the origins to the letter, so no two parsers can read different hosts from it; user
-        info cannot pass.
+        The link's origin must equal one of them as text: then no two URL parsers can read different hosts from it, and
+        user info is refused.
         """
         match = re.fullmatch(r"(https?)://([^/?#]*)(/[^?#]*)(\?[^#]*)?", url, re.IGNORECASE)
         is_garbled = not url.isprintable() or " " in url or "\\" in url or re.search("%(?![0-9A-Fa-f]{2})", url)
@@ -52,7 +52,7 @@ def _shown_origin(scheme: str, authority: str) -> str:
 
 
 def _file_name(segment: str) -> str:
-    """Decode a path segment; a non-ASCII name is carried faithfully, one that a reader could trip over is refused."""
+    """Decode a path segment. Non-ASCII names are kept as they are; names that tools could misread are refused."""
     try:
         name = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError as exc:
@@ -72,7 +72,7 @@ def _file_name(segment: str) -> str:
 
 
 class Listing:
-    """The links of one period, each file once; renewed once for all the files that find theirs expired."""
+    """The links of one period, one per file. When links expire, all are renewed together."""
 
     def __init__(self, links: list[SignedLink], renew: Callable[[SignedLink], list[SignedLink]]) -> None:
         self._renew = renew
@@ -95,7 +95,7 @@ class Listing:
         return self._links[file_name]
 
     def renewed(self, stale: SignedLink) -> SignedLink:
-        """Return a newer link to the same file than `stale`, asking the service only if nobody has since.
+        """Return a newer link to the same file than `stale`; asks the service unless another thread has done so since.
 
         Raises Conflict when the service no longer lists the file, and whatever asking the service raises.
         """

@@ -1,4 +1,4 @@
-"""What an answer's headers say of a stored file.
+"""Size, checksum and version of a stored file, from an answer's headers.
 
 Source: Cloud Storage's XML API, "Reference: Headers" (x-goog-hash, x-goog-stored-content-length,
 x-goog-stored-content-encoding, x-goog-generation) and "Transcoding of gzip-compressed files".
@@ -13,7 +13,7 @@ _EMPTY_CRC32C = "AAAAAA=="
 
 @dataclass(frozen=True)
 class SourceFile:
-    """What the source stores behind a link."""
+    """The file that the source stores behind a link."""
 
     size: int
     """In bytes, as stored."""
@@ -27,7 +27,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class StoredHeaders:
-    """What one answer's headers say; None is what they do not say."""
+    """The headers of one answer; None for those that are missing."""
 
     size: int | None
     crc32c: str | None
@@ -38,7 +38,7 @@ class StoredHeaders:
     """The byte of the file that the body begins with; -1 for a part that does not say which."""
 
     def file(self, *, size: int | None = None, crc32c: str | None = None) -> SourceFile | None:
-        """Return the file, if size and checksum are both told here or given."""
+        """Return the file; None where size or checksum is neither in the headers nor given."""
         size = self.size if size is None else size
         crc32c = crc32c or self.crc32c or (_EMPTY_CRC32C if size == 0 else None)
         if size is None or crc32c is None:
@@ -46,13 +46,13 @@ class StoredHeaders:
         return SourceFile(size, crc32c, self.generation, self.content_type, self.content_encoding)
 
     def is_of(self, file: SourceFile) -> bool:
-        """Say whether this answer is about that version of the file, as far as both tell."""
-        told = [
+        """Return whether this answer is about that version of the file; values that one side lacks are not compared."""
+        pairs = [
             (self.size, file.size),
             (self.crc32c, file.crc32c),
             (self.generation, file.generation),
         ]
-        return all(None in pair or pair[0] == pair[1] for pair in told)
+        return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 class Transcoded(Exception):
@@ -60,7 +60,7 @@ class Transcoded(Exception):
 
 
 def read_stored_headers(status: int, headers: Mapping[str, str]) -> StoredHeaders:
-    """Return what a 200 or 206 answer says.
+    """Return what the headers of a 200 or 206 say.
 
     Raises Transcoded when its body is in another encoding than what is stored.
     """

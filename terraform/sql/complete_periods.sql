@@ -1,5 +1,5 @@
--- Rows of the periods that are wholly in the bucket: a manifest is written after a period's last file, so a
--- half-copied period has none. Only files that a manifest names count, so that a copy which somebody put beside
+-- Rows of the complete periods: a manifest is written after a period's last file, so a
+-- half-copied period has none. Only files that a manifest names count, so that a copy put beside
 -- or below them is not counted twice. The price: each query also reads the manifests and compares one file name
 -- a row. Neither saves reading: only a constant for start_date, given by the reader, keeps other files unread.
 -- How _FILE_NAME writes blanks, signs and other scripts is not documented, so both sides are compared without

@@ -1,4 +1,4 @@
-# A column that is added later, with a mocked apply before: tests/terraform/ in the repository looks at the second
+# A column that is added later, with a mocked apply before: tests/terraform/ in the repository examines the second
 # plan. An ephemeral variable without a value cannot be applied here, so the key is given.
 mock_provider "google" {}
 mock_provider "archive" {}

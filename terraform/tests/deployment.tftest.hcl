@@ -1,5 +1,5 @@
 # What the module makes, with mocked providers: no account, no network. tests/terraform/ in the
-# repository serves the schemas and looks at the same runs with the function's own code.
+# repository serves the schemas and examines the same runs with the function's own code.
 mock_provider "google" {
   override_during = plan
 

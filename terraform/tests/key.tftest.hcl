@@ -1,4 +1,4 @@
-# A mocked apply with the key handed to Terraform; tests/terraform/ in the repository looks for the key in
+# A mocked apply with the key handed to Terraform; tests/terraform/ in the repository searches for the key in
 # what would be the state.
 mock_provider "google" {}
 mock_provider "archive" {}

@@ -17,6 +17,7 @@ from google.cloud.storage import Client
 import main
 from analytics_export import export_request
 from analytics_export.bucket.bucket import Bucket
+from analytics_export.bucket.cloud_storage import CloudStorage
 from analytics_export.bucket.layout import Layout
 from analytics_export.config import Settings
 from analytics_export.errors import ExportServiceRefused, Misconfigured
@@ -54,12 +55,10 @@ def bucket(run: str) -> Bucket:
     """The function's own names for objects, with the settings that the module gives it. Nothing is called."""
     settings = Settings.from_env(environment(run))
     return Bucket(
-        Client.create_anonymous_client(),
+        CloudStorage(Client.create_anonymous_client(), settings.bucket, Deadline(1, Clock())),
         requests.Session(),
-        bucket=settings.bucket,
         layout=Layout(settings.object_prefix),
         stall_s=1,
-        deadline=Deadline(1, Clock()),
     )
 
 

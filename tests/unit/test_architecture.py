@@ -25,7 +25,7 @@ ORDER = [
     "errors", "periods", "logs", "config", "fields", "export_request", "report", "answers", "retries", "time_limit", "http",
     "credentials", "tasks", "source.api_key", "source.links", "source.export_service", "source.stored_headers",
     "source.download", "bucket.header_rules", "bucket.csv_header", "bucket.layout", "bucket.manifest", "bucket.upload",
-    "bucket.bucket", "bucket.guard", "transfer", "transfer_pool", "services", "plan", "survey", "planning", "fan_out",
+    "bucket.cloud_storage", "bucket.bucket", "bucket.manifests", "bucket.guard", "transfer", "transfer_pool", "services", "plan", "survey", "planning", "fan_out",
     "period_sync", "run", "coverage", "inventory", "app", "check", "trial", "page", "calendar_grid", "coverage_page",
     "check_page", "openapi",
 ]  # fmt: skip

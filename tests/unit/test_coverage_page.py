@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics_export.answers import packed
+from analytics_export.answers import compressed
 from analytics_export.calendar_grid import MONTHS, Calendar, Mark, gaps
 from analytics_export.check import Check
 from analytics_export.check_page import page as check_page
@@ -209,7 +209,7 @@ def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
     answer = page(twice, analytics_id="acme", bucket="data", host="x.run.app")
     assert time.process_time() - began_s < 3
     assert len(str(answer[0])) < 400_000
-    body, _, headers = packed(answer, is_taken=True)
+    body, _, headers = compressed(answer, accepts_gzip=True)
     assert isinstance(body, bytes)
     assert headers["Content-Encoding"] == "gzip"
     assert len(body) < 40_000

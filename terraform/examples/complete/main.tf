@@ -89,7 +89,7 @@ module "analytics_export" {
     channels        = ["projects/my-project/notificationChannels/1234567890"] # Slack, PagerDuty, ...
     columns_changed = true
     emails          = ["data-team@example.com"]
-    runbooks_url    = "https://git.example.com/data/analytics-export/blob/TAG/docs/runbooks"
+    runbooks_url    = "https://git.example.com/analytics-export/docs/runbooks" # this folder in your copy
   }
   labels = { team = "data" }
 }
