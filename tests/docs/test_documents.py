@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -99,13 +98,9 @@ def test_every_output_of_terraform_exists() -> None:
 
 
 def test_the_placeholder_for_the_repositorys_address_stands_in_one_place() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    found = [
-        (path, count)
-        for path in listed.splitlines()
-        if (ROOT / path).is_file() and (count := (ROOT / path).read_bytes().count(b"OWNER/" + b"REPOSITORY"))
-    ]
-    assert found == [("README.md", 1)]
+    others = [*(ROOT / "terraform").rglob("*.tf"), *(ROOT / ".github").rglob("*.yml"), ROOT / "pyproject.toml"]
+    counts = {relative(path): path.read_text().count("OWNER/REPOSITORY") for path in [*DOCUMENTS, *others]}
+    assert {path: count for path, count in counts.items() if count} == {"README.md": 1}
 
 
 def test_the_version_is_the_same_everywhere() -> None:
