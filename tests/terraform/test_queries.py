@@ -16,13 +16,13 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from tests.docs.documents import DOCUMENTS, blocks, code
 from tests.terraform.googlesql import GoogleSql, Refused
 from tests.terraform.landed import BUCKET, GRANULAR, INTERACTION, PREFIX
 from tests.terraform.terraform_cli import ROOT
 from tests.terraform.test_googlesql import catalog, created
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, rows, tables, warehouse
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "terraform/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DAYS = [date(2022, 3, 1) + timedelta(days=n) for n in range(61)]
 RUN_DATE = "2022-04-06"
 EVENTS = {"1": 5, "2": 1, "8": 1, "6": 2, "SAVE_L2": 1, "14": 3}
@@ -32,9 +32,9 @@ Rows = list[dict[str, str]]
 
 @cache
 def examples() -> dict[str, list[str]]:
-    """Every ```sql block of docs/answers.md, by its heading."""
+    """Every ```sql block of docs/queries.md, by its heading."""
     found = defaultdict(list)
-    for section in (ROOT / "docs/answers.md").read_text().split("\n## ")[1:]:
+    for section in (ROOT / "docs/queries.md").read_text().split("\n## ")[1:]:
         for block in re.findall(r"```sql\n(.*?)```", section, re.DOTALL):
             found[section.partition("\n")[0]].append(block)
     return dict(found)
@@ -42,12 +42,12 @@ def examples() -> dict[str, list[str]]:
 
 def statements() -> list[str]:
     """Every statement that the documentation shows, `bq query` commands and scripts included, one by one."""
-    documents = [path.read_text() for path in DOCUMENTS]
-    texts = [block for text in documents for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL)]
+    texts = [block.text for block in blocks("sql")]
     texts += [
         shlex.split(command, comments=True)[-1]
-        for text in documents
-        for command in re.findall(r"^ *(bq query .*)$", text.replace("\\\n", " "), re.MULTILINE)
+        for document in DOCUMENTS
+        for command in code(document)
+        if command.lstrip().startswith("bq query ")
     ]
     return [part.strip() for text in texts for part in text.split(";") if part.strip()]
 
