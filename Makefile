@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve picture test lint types check soak bench bench-quick format lock clean
+.PHONY: help demo serve picture test lint types check soak mutants bench bench-quick format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,14 @@ bench-quick: $(VENV)/.installed $(BENCH_VENV)/.installed ## the same with less w
 soak: $(VENV)/.installed ## draw situations at random for at most 5 minutes and compare
 	$(BIN)/python -m tests.soak $(SOAK)
 
+$(VENV)-mutants/.installed: requirements.txt requirements-dev.txt requirements-mutants.txt
+	$(PYTHON) -m venv $(VENV)-mutants
+	$(VENV)-mutants/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -r requirements-mutants.txt
+	@touch $@
+
+mutants: $(VENV)-mutants/.installed ## small changes of the package that no test notices, ten minutes; MUTANTS="transfer bucket.guard"
+	@$(VENV)-mutants/bin/python -m tests.mutants $(MUTANTS)
+
 format: $(VENV)/.installed ## let ruff correct what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -67,6 +75,7 @@ lock: ## compile requirements*.in again (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header bench/requirements.in -o bench/requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-lint.in -o requirements-lint.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-mutants.in -o requirements-mutants.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(VENV)-lint $(BENCH_VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lint $(VENV)-mutants $(BENCH_VENV) mutants .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

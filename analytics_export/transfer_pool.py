@@ -41,7 +41,7 @@ class TransferPool:
     def map(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
         """Return what `call` returns for each value, side by side; raises what the first of them raised."""
         futures = [self._submit(lambda value=value: call(value)) for value in values]  # type: ignore[misc] # mypy#12557
-        return [future.result() for future in futures]
+        return [_result(future) for future in futures]
 
     def report_progress(self) -> None:
         """Log the progress of long copies."""
@@ -96,11 +96,16 @@ class _Batch:
 
 def _outcome(future: "Future[TransferResult]") -> TransferResult | ExportError:
     try:
-        return future.result()
-    except CancelledError:
-        return _too_late()
+        return _result(future)
     except ExportError as error:
         return without_traces(error)
+
+
+def _result(future: "Future[Result]") -> Result:
+    try:
+        return future.result()
+    except CancelledError as exc:  # it was waiting when the call ended
+        raise _too_late() from exc
 
 
 def _too_late() -> DeadlineReached:

@@ -14,7 +14,7 @@ import pytest
 import main
 from analytics_export.config import Settings
 from tests.docs.documents import DOCUMENTS, ROOT, Block, blocks, code, inline_code
-from tests.watched import WatchedFunction
+from tests.support.functions import ScannedFunction
 
 PROGRAM = r"""#!/bin/sh
 name=$(basename "$0")
@@ -176,14 +176,14 @@ class TestWithoutTerraform:
         assert Settings.from_env(environment).bucket == "my-project-analytics-export"
         assert set(environment) <= set(re.findall(r"[A-Z_]{5,}", (ROOT / "analytics_export/config.py").read_text()))
 
-    def test_the_job_calls_it_with_a_body_that_it_takes(self, ran: Ran, function: WatchedFunction) -> None:
+    def test_the_job_calls_it_with_a_body_that_it_takes(self, ran: Ran, function: ScannedFunction) -> None:
         (job,) = ran.of("gcloud", "scheduler", "jobs", "create")
         flags = dict(word.removeprefix("--").partition("=")[::2] for word in job if word.startswith("--"))
         assert flags["uri"] == flags["oidc-token-audience"] == "https://function.example.com"
         assert function.post({**json.loads(flags["message-body"]), "dry_run": True}).status == 200
 
 
-def test_every_address_that_is_asked_with_curl_answers(tmp_path: Path, function: WatchedFunction) -> None:
+def test_every_address_that_is_asked_with_curl_answers(tmp_path: Path, function: ScannedFunction) -> None:
     """Nothing has landed, so a sensor waits."""
     asked = []
     for number, block in enumerate(blocks("sh")):

@@ -7,7 +7,7 @@ import pytest
 
 from local.stack import Stack
 from tests.docs.documents import DOCUMENTS, Block, blocks, inline_code
-from tests.watched import WatchedFunction
+from tests.support.functions import ScannedFunction
 
 ANSWERS = [block for block in blocks("json") if {"exports", "coverage"} & set(json.loads(block.text))]
 REQUESTS = sorted(
@@ -22,14 +22,14 @@ def test_the_documents_show_both() -> None:
 
 
 @pytest.mark.parametrize("body", REQUESTS)
-def test_the_function_takes_a_request_as_shown(function: WatchedFunction, body: str) -> None:
+def test_the_function_takes_a_request_as_shown(function: ScannedFunction, body: str) -> None:
     answer = function.post({**json.loads(body), "dry_run": True})
     assert answer.status == 200, answer.text
     assert {export["status"] for export in json.loads(answer.text)["exports"]} <= {"planned", "complete"}
 
 
 @pytest.mark.parametrize("block", ANSWERS, ids=str)
-def test_the_function_answers_as_shown(stack: Stack, function: WatchedFunction, block: Block) -> None:
+def test_the_function_answers_as_shown(stack: Stack, function: ScannedFunction, block: Block) -> None:
     """A day of two files is asked for, and in the morning after the next, what is there."""
     stack.exports.put("granular-2022-04-01", {"a.csv": b"a\n1\n", "b.csv": b"a\n2\n"})
     answers = [

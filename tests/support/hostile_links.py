@@ -22,6 +22,8 @@ HOSTILE_LINKS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "no URL": {
         "a percent sign that encodes nothing": ("{origin}/b/%2e%2e%zz/f.csv", "well-formed"),
+        "a percent sign alone": ("{origin}/b/100%.csv", "well-formed"),
+        "a percent sign before no number, in the query": ("{origin}/b/f.csv?a=%zz", "well-formed"),
         "a backslash before the host": ("{origin}\\@elsewhere.example.org/f.csv", "well-formed"),
         "no scheme": ("//storage.googleapis.com/b/f.csv", "well-formed"),
         "ftp": ("ftp://storage.googleapis.com/b/f.csv", "well-formed"),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics_export.bucket.manifest import Summary
-from analytics_export.coverage import MAX_PERIODS, Coverage, CoverageRequest, coverage, parse
+from analytics_export.coverage import MAX_PERIODS, Coverage, CoverageRequest, coverage, parse, utc
 from analytics_export.errors import InvalidRequest
 from analytics_export.periods import Aggregation, Export, Frequency, Period, available_within
 
@@ -254,3 +254,8 @@ def test_every_period_that_is_due_is_either_complete_or_missing(
     assert [each.export.period for each in export.periods] == due
     assert {each.export.period for each in export.complete} == landed
     assert set(export.missing) == set(due) - landed
+
+
+def test_moments_are_written_in_utc_to_the_second() -> None:
+    moment = datetime(2022, 5, 1, 1, 31, 7, 999_999, tzinfo=timezone(timedelta(hours=2)))
+    assert utc(moment) == "2022-04-30T23:31:07Z"

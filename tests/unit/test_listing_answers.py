@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics_export.errors import ExportServiceError, UpstreamUnavailable
-from analytics_export.source.export_service import error_for, v1_url, v2_urls
+from analytics_export.source.export_service import MAX_FILES, error_for, v1_url, v2_urls
 
 LINK = "https://storage.googleapis.com/bucket/file-1?auth=token"
 
@@ -53,12 +53,28 @@ def test_a_v2_answer_of_another_form_is_refused_without_repeating_it(body: bytes
     assert "<html>" not in refused.value.detail
 
 
+def test_a_listing_may_name_so_many_files_and_no_more() -> None:
+    most = [LINK] * MAX_FILES
+    assert v2_urls(json.dumps({"downloadUrls": most}).encode()) == most
+    with pytest.raises(ExportServiceError, match=f"names {MAX_FILES + 1} files"):
+        v2_urls(json.dumps({"downloadUrls": [*most, LINK]}).encode())
+
+
+@pytest.mark.parametrize("bracket", ["[]", "{}"])
+def test_an_answer_of_brackets_is_not_parsed(bracket: str) -> None:
+    """Parsed, it could take a hundred times its size."""
+    body = json.dumps({"downloadUrls": [LINK], "more": json.loads(f"[{','.join([bracket] * MAX_FILES)}]")})
+    with pytest.raises(ExportServiceError, match="cannot be understood"):
+        v2_urls(body.encode())
+
+
 @pytest.mark.parametrize(
     "body",
     [
         pytest.param(json.dumps({"downloadUrl": LINK}), id="an object, downloadUrl"),
         pytest.param(json.dumps({"url": LINK}), id="an object, url"),
         pytest.param(json.dumps({"downloadUrls": [LINK]}), id="an object, a list of one"),
+        pytest.param(json.dumps({"urls": [LINK]}), id="an object, a list of one named urls"),
         pytest.param(json.dumps({"downloadUrl": LINK, "validFor": "15m"}), id="an object with another field"),
         pytest.param(json.dumps([LINK]), id="a list of one"),
         pytest.param(json.dumps(LINK), id="a JSON string"),

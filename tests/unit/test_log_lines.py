@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 
@@ -32,6 +33,12 @@ def test_binding_leaves_the_log_it_came_from_alone(capsys: pytest.CaptureFixture
     log.bind(aggregation="granular")
     log.info("x")
     assert lines(capsys) == [{"severity": "INFO", "message": "x"}]
+
+
+def test_a_field_that_json_does_not_know_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log line must never be what ends a run."""
+    Log().info("x", start_date=date(2022, 4, 1))
+    assert lines(capsys) == [{"severity": "INFO", "message": "x", "start_date": "2022-04-01"}]
 
 
 def test_lines_of_many_threads_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from analytics_export.retries import (
     Clock,
     Deadline,
     RetryBudget,
+    is_retryable,
     retry_after_s,
 )
 
@@ -133,6 +134,34 @@ def test_the_budget_is_less_than_a_links_life_and_that_less_than_the_deadline() 
     assert BUDGET_S < LINK_LIFE_S < DEFAULT_DEADLINE_S
     assert DEFAULT_DEADLINE_S + GRACE_S < PLATFORM_S
     assert (TRIES_WITHOUT_PROGRESS - 1) * LONGEST_RETRY_AFTER_S > BUDGET_S  # the time ends what the count does not
+
+
+def test_a_try_that_fails_after_the_grace_ends_with_the_run_and_says_what_failed(time: FakeTime) -> None:
+    """Also where the failure is the last of its tries: the next call goes on, so it is no outage."""
+    budget = RetryBudget(Deadline(5, time.clock))
+    for _ in range(TRIES_WITHOUT_PROGRESS - 1):
+        budget.wait(UpstreamUnavailable("it is down"))
+    time.now_s = 1000 + 5 + GRACE_S
+    with pytest.raises(DeadlineReached, match="it is down"):
+        budget.wait(UpstreamUnavailable("it is down"))
+
+
+def test_a_deadline_may_have_no_grace(time: FakeTime) -> None:
+    """As for a question: nobody waits for its answer after that."""
+    deadline = Deadline(5, time.clock, grace_s=0)
+    assert deadline.grace_left_s == 5
+    with pytest.raises(DeadlineReached):
+        RetryBudget(deadline).wait(UpstreamUnavailable("busy", asked_to_wait_s=6))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
+def test_the_same_request_may_succeed_later(status: int) -> None:
+    assert is_retryable(status)
+
+
+@pytest.mark.parametrize("status", [200, 304, 308, 400, 401, 403, 404, 409, 410, 412, 413, 416, 426, 428, 431, 499])
+def test_the_same_request_will_fail_again(status: int) -> None:
+    assert not is_retryable(status)
 
 
 def test_after_the_deadline_nothing_starts_and_what_runs_has_a_grace(time: FakeTime) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_export.errors import LinkRefused
+from analytics_export.errors import Conflict, LinkRefused
 from analytics_export.source.links import Listing, SignedLink
 from tests.support.hostile_links import HOSTILE_LINKS
 from tests.support.odd_names import ODD_NAMES
@@ -61,6 +61,11 @@ def test_a_link_is_shown_without_its_query() -> None:
     assert "Signature" not in f"{link} {link!r}"
 
 
+def test_a_question_mark_within_the_query_shows_nothing_of_it() -> None:
+    link = SignedLink.checked(f"{HOST}/bucket/file.csv?X-Goog-Signature=abc?def", origins=ORIGINS)
+    assert str(link) == f"{HOST}/bucket/file.csv"
+
+
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1, max_size=60).filter(
     lambda name: name not in {".", ".."} and "/" not in name and "\\" not in name
 )
@@ -84,6 +89,37 @@ def test_any_link_is_taken_or_refused(url: str) -> None:
 def test_a_listing_keeps_the_order_of_the_service() -> None:
     links = [SignedLink.checked(f"{HOST}/b/{name}", origins=ORIGINS) for name in ("b.csv", "a.csv", "c.csv")]
     assert Listing(links, lambda _: []).file_names == ["b.csv", "a.csv", "c.csv"]
+
+
+def listed(*names: str, signature: int) -> list[SignedLink]:
+    return [SignedLink.checked(f"{HOST}/b/{name}?signature={signature}", origins=ORIGINS) for name in names]
+
+
+def test_one_renewal_serves_all_files_that_find_their_link_expired() -> None:
+    renewals = []
+
+    def renew(stale: SignedLink) -> list[SignedLink]:
+        renewals.append(stale.file_name)
+        return listed("b.csv", "a.csv", "c.csv", signature=2)
+
+    listing = Listing(listed("a.csv", "b.csv", signature=1), renew)
+    stale = {name: listing.link(name) for name in listing.file_names}
+    assert [listing.renewed(stale[name]).url for name in ("a.csv", "b.csv")] == [
+        f"{HOST}/b/a.csv?signature=2",
+        f"{HOST}/b/b.csv?signature=2",
+    ]
+    assert renewals == ["a.csv"]
+    assert listing.link("a.csv").url == f"{HOST}/b/a.csv?signature=2"
+    assert listing.file_names == ["a.csv", "b.csv"], "a file that was not listed at first is for the next comparison"
+    listing.renewed(listing.link("b.csv"))
+    assert renewals == ["a.csv", "b.csv"], "a renewed link may expire too"
+
+
+def test_a_file_that_is_listed_no_more_needs_a_new_comparison() -> None:
+    listing = Listing(listed("a.csv", "b.csv", signature=1), lambda _: listed("b.csv", signature=2))
+    with pytest.raises(Conflict, match=r"a\.csv"):
+        listing.renewed(listing.link("a.csv"))
+    assert listing.link("b.csv").url == f"{HOST}/b/b.csv?signature=1"
 
 
 def test_a_listing_that_names_a_file_twice_is_refused() -> None:

@@ -58,6 +58,9 @@ def test_a_length_that_is_no_number_is_none(length: str) -> None:
 def test_stored_gzip_that_comes_packed_is_taken_as_it_is() -> None:
     answer = head(content_encoding="gzip", x_goog_stored_content_encoding="gzip", x_goog_stored_content_length="7")
     assert (answer.content_encoding, answer.size) == ("gzip", 7)
+    file = answer.file(crc32c=CRC)
+    assert file is not None
+    assert file.content_encoding == "gzip"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from analytics_export.errors import (
     Misconfigured,
     NotAvailableYet,
     PeriodNotFinished,
+    PeriodsMissing,
     TryAgainLater,
     UpstreamUnavailable,
     worst,
@@ -45,6 +46,23 @@ def test_of_equals_the_first_counts() -> None:
 
 def test_a_conflict_counts_least_among_503() -> None:
     assert worst([Conflict("x"), NOT_YET]) is NOT_YET
+
+
+@pytest.mark.parametrize(
+    ("error", "after_s"),
+    [
+        (NotAvailableYet("x", retry_after_s=7200), 7200),
+        (UpstreamUnavailable("x"), 300),
+        (UpstreamUnavailable("x", asked_to_wait_s=0), 300),
+        (UpstreamUnavailable("x", asked_to_wait_s=299), 300),
+        (UpstreamUnavailable("x", asked_to_wait_s=301), 301),
+        (PeriodsMissing("x"), 900),
+        (Conflict("x"), 60),
+        (DeadlineReached("x"), 10),
+    ],
+)
+def test_each_error_that_heals_says_when_to_call_again(error: TryAgainLater, after_s: float) -> None:
+    assert (error.retry_after_s, error.detail) == (after_s, "x")
 
 
 @pytest.mark.parametrize(

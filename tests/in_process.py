@@ -1,0 +1,129 @@
+"""A pytest plugin for `make mutants`: the function runs in the process of the tests, and its retries wait for nothing.
+
+    pytest -p tests.in_process tests/contract
+
+A mutant lives in one process, so the tests that call the function over HTTP would not meet it. With this plugin they
+call `main.export_analytics` itself; what needs a process of its own (its memory, its end, its address) is skipped.
+"""
+
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, NoReturn, Self
+from unittest.mock import patch
+
+import flask
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+import local.function
+import main
+from analytics_export import app, logs
+from analytics_export.retries import Clock
+from local.function import Answer
+
+_called: ContextVar["FunctionInProcess"] = ContextVar("called")
+
+
+class FunctionInProcess(local.function.FunctionProcess):
+    """A warm instance of the function; stands in for `FunctionProcess`, without a process."""
+
+    def __init__(self, env: Mapping[str, str], **_: Any) -> None:
+        self._env = dict(env)
+        self._written = io.StringIO()
+        self._making = threading.Lock()
+        server = flask.Flask("function")
+        server.add_url_rule("/", "root", self._answer, methods=METHODS, defaults={"path": ""})
+        server.add_url_rule("/<path:path>", "any", self._answer, methods=METHODS)
+        self._client = server.test_client
+
+    def _answer(self, path: str) -> flask.typing.ResponseReturnValue:
+        del path
+        _called.set(self)
+        return main.export_analytics(flask.request)
+
+    @cache  # noqa: B019 - as long as the tests
+    def app(self) -> app.App:
+        with self._making, patch.dict(os.environ, self._env):
+            return app.App.from_env()
+
+    def write(self, text: str) -> None:
+        self._written.write(text)
+
+    def post(
+        self,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
+        path: str = "",
+        timeout: float = 0,
+    ) -> Answer:
+        del timeout
+        data = raw if raw is not None or body is None else flask.json.dumps(body).encode()
+        began = time.monotonic()
+        answer = self._client().open(f"/{path}", method=method, data=data, query_string=query, headers=headers)
+        return Answer(
+            answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.text, time.monotonic() - began
+        )
+
+    def output(self) -> str:
+        return self._written.getvalue()
+
+    def start(self) -> Self:
+        return self
+
+    def stop(self) -> None:
+        pass
+
+    def _needs_a_process(self, *_: object, **__: object) -> NoReturn:
+        pytest.skip("needs the function in a process of its own")
+
+    pid = url = is_running = output_path = property(_needs_a_process)
+    kill = terminate = peak_rss_bytes = _needs_a_process
+
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class _Waits(threading.local):
+    """How long each thread would have slept."""
+
+    slept_s = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.slept_s
+
+
+def _clock() -> Clock:
+    waits = _Waits()
+    return Clock(monotonic=waits.monotonic, sleep=waits.sleep)
+
+
+class _Output:
+    """Standard output as `Log` sees it: a call's lines go to the function that was called."""
+
+    def write(self, text: str) -> None:
+        called = _called.get(None)
+        (called or sys.stdout).write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+# Now, because pytest imports the conftests before it calls any hook.
+patch.object(local.function, "FunctionProcess", FunctionInProcess).start()
+patch.object(main, "_app", lambda: _called.get().app()).start()
+patch.object(app, "Clock", _clock).start()
+patch.object(logs, "sys", SimpleNamespace(stdout=_Output())).start()

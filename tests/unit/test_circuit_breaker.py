@@ -1,0 +1,106 @@
+"""A service that is down is learnt once a call; one bad file or period is not taken for it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from analytics_export.errors import DeadlineReached, ExportError, UpstreamUnavailable
+from analytics_export.retries import CircuitBreaker
+
+FAILURES = 3
+
+
+@pytest.fixture
+def circuit() -> CircuitBreaker:
+    return CircuitBreaker(failures=FAILURES)
+
+
+def fail(
+    circuit: CircuitBreaker,
+    who: str | None = None,
+    error: ExportError | None = None,
+    meanwhile: Callable[[CircuitBreaker], None] = lambda _: None,
+) -> ExportError:
+    """What an attempt raises that fails, or that does not get so far."""
+    failure = error or UpstreamUnavailable("it is down")
+    try:
+        with circuit.attempt(who):
+            meanwhile(circuit)
+            raise failure
+    except ExportError as raised:
+        return raised
+
+
+def succeed(circuit: CircuitBreaker) -> None:
+    with circuit.attempt():
+        pass
+
+
+def is_open(circuit: CircuitBreaker) -> bool:
+    try:
+        with circuit.attempt():
+            raise DeadlineReached("this attempt was made; it counts neither way")
+    except UpstreamUnavailable:
+        return True
+    except DeadlineReached:
+        return False
+
+
+def test_after_so_many_failures_no_attempt_is_made(circuit: CircuitBreaker) -> None:
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+        assert not is_open(circuit)
+    fail(circuit)
+    assert is_open(circuit)
+
+
+def test_the_failure_that_opened_it_is_raised_by_all_others_without_its_traceback(circuit: CircuitBreaker) -> None:
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+    last = UpstreamUnavailable("the last", asked_to_wait_s=900)
+    assert fail(circuit, error=last) is last
+    for _ in range(2):
+        with pytest.raises(UpstreamUnavailable, match="the last") as raised, circuit.attempt():
+            pytest.fail("no attempt is made")
+        assert raised.value is not last
+        assert raised.value.retry_after_s == 900
+        assert raised.value.__cause__ is None
+        assert raised.value.__context__ is None
+
+
+def test_a_success_between_starts_the_count_again(circuit: CircuitBreaker) -> None:
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+    succeed(circuit)
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+    assert not is_open(circuit)
+
+
+def test_failures_of_one_period_count_once(circuit: CircuitBreaker) -> None:
+    for _ in range(FAILURES * 2):
+        fail(circuit, who="2022-04-01")
+    assert not is_open(circuit)
+    for day in ("2022-04-02", "2022-04-03"):
+        fail(circuit, who=day)
+    assert is_open(circuit)
+
+
+def test_an_attempt_during_which_another_succeeded_does_not_count(circuit: CircuitBreaker) -> None:
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+    fail(circuit, meanwhile=succeed)
+    assert not is_open(circuit)
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+    assert not is_open(circuit), "the service works: what failed before counts no more"
+
+
+def test_an_error_that_is_no_outage_counts_neither_way(circuit: CircuitBreaker) -> None:
+    for _ in range(FAILURES - 1):
+        fail(circuit)
+    for _ in range(FAILURES):
+        fail(circuit, error=DeadlineReached("x"))
+    assert not is_open(circuit)
+    fail(circuit)
+    assert is_open(circuit)
