@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 
-.PHONY: help demo serve picture test soak mutants bench bench-quick lint checkov types format lock clean
+.PHONY: help demo serve picture test lint types check soak mutants bench bench-quick format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,8 +24,25 @@ serve: $(VENV)/.installed ## keep the local stack up and print curl lines for it
 picture: $(VENV)/.installed ## write docs/coverage.png, the coverage page of made-up exports; needs chromium
 	@$(BIN)/python -m local picture docs/coverage.png
 
-test: $(VENV)/.installed ## run every test
-	$(BIN)/pytest -n 3
+test: $(VENV)/.installed ## run every test, the slowest first, and print the slowest ten
+	$(BIN)/pytest -n 4 --maxschedchunk 2 --durations 10
+
+$(VENV)-lint/.installed: requirements-lint.txt
+	$(PYTHON) -m venv $(VENV)-lint
+	$(VENV)-lint/bin/pip install --quiet --disable-pip-version-check -r requirements-lint.txt
+	@touch $@
+
+lint: $(VENV)/.installed $(VENV)-lint/.installed ## ruff for Python, checkov for terraform/, actionlint and zizmor for .github/
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd terraform && ../$(VENV)-lint/bin/checkov --directory . --config-file .checkov.yaml
+	$(VENV)-lint/bin/actionlint .github/workflows/*.yml
+	$(VENV)-lint/bin/zizmor --offline --quiet .github
+
+types: $(VENV)/.installed ## mypy, strict
+	$(BIN)/mypy
+
+check: test lint types ## all that .ci/run runs
 
 $(BENCH_VENV)/.installed: requirements.txt bench/requirements.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
@@ -49,31 +66,16 @@ $(VENV)-mutants/.installed: requirements.txt requirements-dev.txt requirements-m
 mutants: $(VENV)-mutants/.installed ## small changes of the package that no test notices, ten minutes; MUTANTS="transfer bucket.guard"
 	@$(VENV)-mutants/bin/python -m tests.mutants $(MUTANTS)
 
-lint: $(VENV)/.installed checkov ## ruff: rules and format; checkov
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-
-$(VENV)-checkov/.installed: requirements-checkov.txt
-	$(PYTHON) -m venv $(VENV)-checkov
-	$(VENV)-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
-	@touch $@
-
-checkov: $(VENV)-checkov/.installed ## what is insecure in terraform/; exceptions stand in terraform/.checkov.yaml
-	cd terraform && ../$(VENV)-checkov/bin/checkov --directory . --config-file .checkov.yaml
-
-types: $(VENV)/.installed ## mypy, strict
-	$(BIN)/mypy
-
-format: $(VENV)/.installed ## let ruff mend what it can
+format: $(VENV)/.installed ## let ruff correct what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## compile requirements*.in anew (needs uv on the PATH)
+lock: ## compile requirements*.in again (needs uv on the PATH)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-dev.in -o requirements-dev.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header bench/requirements.in -o bench/requirements.txt
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-checkov.in -o requirements-checkov.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-lint.in -o requirements-lint.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements-mutants.in -o requirements-mutants.txt
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(VENV)-checkov $(VENV)-mutants $(BENCH_VENV) mutants .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lint $(VENV)-mutants $(BENCH_VENV) mutants .local .hypothesis .mypy_cache .pytest_cache .ruff_cache

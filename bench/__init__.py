@@ -3,7 +3,7 @@
 The modules in reading order:
 
 - `work`: what is copied
-- `wire`, `certificate`: HTTP/1.1 over TLS, as little of it as keeps a stand-in from being what is measured
+- `stand_in`, `certificate`: what source and bucket have in common: the HTTP server of local/ over TLS
 - `source`: the links, and the export service that lists them
 - `bucket_server`: Cloud Storage, as much of its API as every peer needs; counts and checks every byte
 - `servers`: both in processes of their own

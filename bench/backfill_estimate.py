@@ -1,6 +1,6 @@
 """How long a backfill takes and what it costs, computed from stated assumptions: the table of docs/backfill-scale.md.
 
-`.venv/bin/python -m bench.backfill_estimate` writes the table anew; a test holds the document against this code.
+`.venv/bin/python -m bench.backfill_estimate` writes the table again; a test holds the document against this code.
 """
 
 import re

@@ -19,7 +19,10 @@ from urllib.parse import quote
 
 import google_crc32c
 
-from bench.wire import Command, Request, Server, Wire
+from bench.stand_in import Command, StandIn, blocks, error
+from local.http.exchange import Exchange
+from local.http.response import Outcome, Response, json_response
+from local.http.routes import ANY, Route
 
 KEPT_BYTES = 1024 * 1024
 PAGE = 1000
@@ -45,137 +48,141 @@ class Session:
     crc32c: int = 0
 
 
-class BucketServer(Server):
+def begin_session(server: "BucketServer", exchange: Exchange, bucket: str) -> Outcome:
+    """Begin a resumable upload."""
+    metadata = json.loads(b"".join(blocks(exchange)) or b"{}")
+    name = exchange.head.query.get("name") or metadata["name"]
+    exchange.request.operation = "session"
+    if not server.is_expected(exchange, name):
+        return _refused(exchange)
+    token = server.begin(Session(name, metadata, bucket))
+    path = f"/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={token}"
+    return Response(200, [("Location", f"{server.url}{path}")])
+
+
+def continue_session(server: "BucketServer", exchange: Exchange) -> Outcome:
+    """Take bytes of an upload; its object, if those were the last."""
+    exchange.request.operation = "upload"
+    session = server.sessions[exchange.head.query["upload_id"]]
+    for block in blocks(exchange):
+        session.size += len(block)
+        session.crc32c = google_crc32c.extend(session.crc32c, block)
+    if _is_whole(exchange.head.headers.get("content-range"), session.size):
+        stored = server.store(session.bucket, session.name, session.metadata, session.size, session.crc32c, None)
+        return json_response(stored.resource)
+    kept = [("Range", f"bytes=0-{session.size - 1}")] if session.size else []
+    if exchange.head.headers.value("x-guploader-no-308") == "yes":  # as Google's client for Go, and so rclone, wants it
+        return Response(200, [*kept, ("X-HTTP-Status-Code-Override", "308")])
+    return Response(308, kept)
+
+
+def upload_whole(server: "BucketServer", exchange: Exchange, bucket: str) -> Outcome:
+    """Take metadata and content in one request."""
+    boundary = exchange.head.headers["content-type"].partition("boundary=")[2].strip("\"'").encode()
+    _, metadata, content, _ = (
+        part.partition(b"\r\n\r\n")[2][:-2] for part in b"".join(blocks(exchange)).split(b"--" + boundary)
+    )
+    resource = json.loads(metadata)
+    name = exchange.head.query.get("name") or resource["name"]
+    exchange.request.operation = "manifest" if _is_manifest(name) else "whole upload"
+    if not server.is_expected(exchange, name):
+        return _refused(exchange)
+    kept = content if len(content) <= KEPT_BYTES else None
+    return json_response(
+        server.store(bucket, name, resource, len(content), google_crc32c.value(content), kept).resource
+    )
+
+
+def list_objects(server: "BucketServer", exchange: Exchange, bucket: str) -> Outcome:
+    """Return a page of the objects' metadata."""
+    del bucket
+    query = exchange.head.query
+    prefix, after = query.get("prefix", ""), query.get("pageToken", "")
+    start, end = query.get("startOffset", ""), query.get("endOffset", "\U0010ffff")
+    exchange.request.operation = "list of manifests" if _is_manifest(prefix) else "list of files"
+    names = sorted(
+        name for name in list(server.objects) if name.startswith(prefix) and start <= name < end and name > after
+    )
+    items = [server.objects[name].resource for name in names[:PAGE]]
+    following = {"nextPageToken": names[PAGE - 1]} if len(names) > PAGE else {}
+    return json_response({"kind": "storage#objects", "items": items} | following)
+
+
+def get_bucket(server: "BucketServer", exchange: Exchange, bucket: str) -> Outcome:
+    """Return the bucket's metadata."""
+    del server
+    exchange.request.operation = "bucket"
+    return json_response({"kind": "storage#bucket", "name": bucket, "location": "EU"})
+
+
+def get_object(server: "BucketServer", exchange: Exchange, name: str) -> Outcome:
+    """Return an object's metadata, or its content if it was kept."""
+    exchange.request.operation = "manifest read" if _is_manifest(name) else "get"
+    stored = server.objects.get(name)
+    if stored is None:
+        return error(404, f"No such object: {name}")
+    if exchange.head.query.get("alt") != "media":
+        return json_response(stored.resource)
+    headers = [
+        ("x-goog-hash", f"crc32c={stored.resource['crc32c']}"),
+        ("x-goog-generation", stored.resource["generation"]),
+    ]
+    return Response(200, headers, stored.content or b"")
+
+
+def delete_object(server: "BucketServer", exchange: Exchange, name: str) -> Outcome:
+    """Delete an object."""
+    exchange.request.operation = "delete"
+    if name not in server.objects:
+        return error(404, f"No such object: {name}")
+    if not server.is_expected(exchange, name):
+        return error(412, "conditionNotMet")
+    del server.objects[name]
+    return Response(204)
+
+
+class BucketServer(StandIn):
     """One bucket for each name that is asked for."""
+
+    routes = (
+        Route(ANY, "/upload*?upload_id", continue_session),
+        Route(ANY, "/resumable*?upload_id", continue_session),
+        Route("POST", "/upload*/b/{bucket}/o?uploadType=multipart", upload_whole),
+        Route("POST", "/upload*/b/{bucket}/o", begin_session),
+        Route("POST", "/resumable*/b/{bucket}/o", begin_session),
+        Route("GET", "*/b/{bucket}/o", list_objects),
+        Route("GET", "*/b/{bucket}", get_bucket),
+        Route("GET", "*/o/{name}", get_object),
+        Route("DELETE", "*/o/{name}", delete_object),
+    )
 
     def __init__(self, certificate: Path) -> None:
         super().__init__(certificate)
-        self._objects: dict[str, Stored] = {}
-        self._sessions: dict[str, Session] = {}
+        self.objects: dict[str, Stored] = {}
+        self.sessions: dict[str, Session] = {}
         self._numbers = count(1_700_000_000_000_000)
         self._numbers_lock = threading.Lock()
 
     def on_command(self, command: Command) -> Command:
         """Take up `delay_s`; return what the bucket holds, and the counters; then `forget`, if asked to."""
-        self.delay_s = command.get("delay_s", self.delay_s)  # type: ignore[assignment]
-        files = [stored.resource for name, stored in self._objects.items() if not _is_manifest(name)]
+        self.delay_s = command.get("delay_s", self.delay_s)
+        files = [stored.resource for name, stored in self.objects.items() if not _is_manifest(name)]
         answer: Command = {"objects": [[int(file["size"]), file["crc32c"]] for file in files], **self.counted()}
         if command.get("forget"):
-            self._objects.clear()
-            self._sessions.clear()
+            self.objects.clear()
+            self.sessions.clear()
         return answer
 
-    def handle(self, wire: Wire, request: Request) -> str:  # noqa: PLR0911 - one for each operation
-        """Answer one request of the JSON API."""
-        match request.method, request.segments:
-            case (("PUT" | "POST"), ["upload" | "resumable", *_]) if "upload_id" in request.query:
-                return self._continue(wire, request)
-            case "POST", ["upload" | "resumable", *_, "b", bucket, "o"]:
-                if request.query.get("uploadType") == "multipart":
-                    return self._multipart(wire, request, bucket)
-                return self._begin(wire, request, bucket)
-            case "GET", [*_, "b", _, "o"]:
-                return self._list(wire, request)
-            case "GET", [*_, "b", bucket]:
-                wire.answer_json(200, {"kind": "storage#bucket", "name": bucket, "location": "EU"})
-                return "bucket"
-            case "GET", [*_, "o", name]:
-                return self._get(wire, request, name)
-            case "DELETE", [*_, "o", name]:
-                return self._delete(wire, request, name)
-        for _ in wire.blocks():
-            pass
-        wire.answer_json(404, {"error": {"code": 404, "message": f"{request.method} {request.path}"}})
-        return f"unknown: {request.method} {request.path}"
-
-    def _begin(self, wire: Wire, request: Request, bucket: str) -> str:
-        metadata = json.loads(b"".join(wire.blocks()) or b"{}")
-        name = request.query.get("name") or metadata["name"]
-        if not self._is_expected(request, name):
-            wire.answer_json(412, {"error": {"code": 412, "message": "conditionNotMet"}})
-            return "refused"
+    def begin(self, session: Session) -> str:
+        """Keep an upload; return its token."""
         token = self._number()
-        self._sessions[token] = Session(name, metadata, bucket)
-        wire.answer(
-            200,
-            {"Location": f"{self.url}/upload/storage/v1/b/{quote(bucket)}/o?uploadType=resumable&upload_id={token}"},
-        )
-        return "session"
+        self.sessions[token] = session
+        return token
 
-    def _continue(self, wire: Wire, request: Request) -> str:
-        session = self._sessions[request.query["upload_id"]]
-        size, crc32c = session.size, session.crc32c
-        for block in wire.blocks():
-            size += len(block)
-            crc32c = google_crc32c.extend(crc32c, block)
-        session.size, session.crc32c = size, crc32c
-        declared = re.fullmatch(r"bytes (?:\*|(\d+)-\d+)/(\d+|\*)", request.headers.get("content-range", "bytes */*"))
-        is_status_query = declared is not None and declared[1] is None and "content-range" in request.headers
-        total = declared[2] if declared else "*"
-        if total == str(size) or (total == "*" and not is_status_query and "content-range" not in request.headers):
-            stored = self._store(session.bucket, session.name, session.metadata, size, crc32c, None)
-            wire.answer_json(200, stored.resource)
-        else:
-            headers = {"Range": f"bytes=0-{size - 1}"} if size else {}
-            status = 308
-            if request.headers.get("x-guploader-no-308") == "yes":  # as Google's client for Go, and so rclone, wants it
-                status, headers["X-HTTP-Status-Code-Override"] = 200, "308"
-            wire.answer(status, headers)
-        return "upload"
-
-    def _multipart(self, wire: Wire, request: Request, bucket: str) -> str:
-        boundary = request.headers["content-type"].partition("boundary=")[2].strip("\"'").encode()
-        _, metadata, content, _ = (
-            part.partition(b"\r\n\r\n")[2][:-2] for part in b"".join(wire.blocks()).split(b"--" + boundary)
-        )
-        resource = json.loads(metadata)
-        name = request.query.get("name") or resource["name"]
-        if not self._is_expected(request, name):
-            wire.answer_json(412, {"error": {"code": 412, "message": "conditionNotMet"}})
-            return "refused"
-        kept = content if len(content) <= KEPT_BYTES else None
-        stored = self._store(bucket, name, resource, len(content), google_crc32c.value(content), kept)
-        wire.answer_json(200, stored.resource)
-        return "manifest" if _is_manifest(name) else "whole upload"
-
-    def _list(self, wire: Wire, request: Request) -> str:
-        prefix, after = request.query.get("prefix", ""), request.query.get("pageToken", "")
-        start, end = request.query.get("startOffset", ""), request.query.get("endOffset", "\U0010ffff")
-        names = sorted(
-            name for name in list(self._objects) if name.startswith(prefix) and start <= name < end and name > after
-        )
-        items = [self._objects[name].resource for name in names[:PAGE]]
-        following = {"nextPageToken": names[PAGE - 1]} if len(names) > PAGE else {}
-        wire.answer_json(200, {"kind": "storage#objects", "items": items} | following)
-        return "list of manifests" if _is_manifest(prefix) else "list of files"
-
-    def _get(self, wire: Wire, request: Request, name: str) -> str:
-        stored = self._objects.get(name)
-        if stored is None:
-            wire.answer_json(404, {"error": {"code": 404, "message": f"No such object: {name}"}})
-        elif request.query.get("alt") == "media":
-            headers = {
-                "x-goog-hash": f"crc32c={stored.resource['crc32c']}",
-                "x-goog-generation": stored.resource["generation"],
-            }
-            wire.answer(200, headers, stored.content or b"")
-        else:
-            wire.answer_json(200, stored.resource)
-        return "manifest read" if _is_manifest(name) else "get"
-
-    def _delete(self, wire: Wire, request: Request, name: str) -> str:
-        if name not in self._objects:
-            wire.answer_json(404, {"error": {"code": 404, "message": f"No such object: {name}"}})
-        elif not self._is_expected(request, name):
-            wire.answer_json(412, {"error": {"code": 412, "message": "conditionNotMet"}})
-        else:
-            del self._objects[name]
-            wire.answer(204, {})
-        return "delete"
-
-    def _store(
+    def store(
         self, bucket: str, name: str, metadata: dict[str, Any], size: int, crc32c: int, content: bytes | None
     ) -> Stored:
+        """Make an object."""
         resource = {
             "kind": "storage#object",
             "id": f"{bucket}/{name}",
@@ -192,17 +199,29 @@ class BucketServer(Server):
         }
         if "metadata" in metadata:
             resource["metadata"] = metadata["metadata"]
-        self._objects[name] = Stored(resource, content)
-        return self._objects[name]
+        self.objects[name] = Stored(resource, content)
+        return self.objects[name]
 
-    def _is_expected(self, request: Request, name: str) -> bool:
-        wanted = request.query.get("ifGenerationMatch")
-        existing = self._objects.get(name)
+    def is_expected(self, exchange: Exchange, name: str) -> bool:
+        """Return whether the object is of the generation that the request expects."""
+        wanted = exchange.head.query.get("ifGenerationMatch")
+        existing = self.objects.get(name)
         return wanted is None or wanted == (existing.resource["generation"] if existing else "0")
 
     def _number(self) -> str:
         with self._numbers_lock:
             return str(next(self._numbers))
+
+
+def _refused(exchange: Exchange) -> Response:
+    exchange.request.operation = "refused"
+    return error(412, "conditionNotMet")
+
+
+def _is_whole(content_range: str | None, size: int) -> bool:
+    """Return whether an upload ends with this request; without the header it does."""
+    declared = re.fullmatch(r"bytes (?:\*|(\d+)-\d+)/(\d+|\*)", content_range or "")
+    return content_range is None or (declared is not None and declared[2] == str(size))
 
 
 def _is_manifest(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A certificate that nobody trusts outside one run of the bench."""
+"""A certificate that is trusted in one run of the bench alone."""
 
 import sys
 from pathlib import Path

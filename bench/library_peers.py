@@ -120,10 +120,12 @@ def bare_sockets() -> Copy:
             params={"uploadType": "resumable", "name": name},
             timeout=60,
         )
-        with connected(link, "GET %s HTTP/1.1") as source:
+        with connected(link, "GET %s HTTP/1.1\r\nHost: a") as source:
             headers, block = answer(source)
             left = int(headers["content-length"])
-            with connected(begun.headers["Location"], f"PUT %s HTTP/1.1\r\nContent-Length: {left}") as target:
+            with connected(
+                begun.headers["Location"], f"PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: {left}"
+            ) as target:
                 target.sendall(block)
                 left -= len(block)
                 while left:

@@ -12,34 +12,29 @@ day after its period.
 import json
 import re
 import threading
-from calendar import monthrange
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import unquote
 
 from local.clock import Clock
-from local.faults import Fault, Faults
-from local.objects import ObjectInfo
+from local.faults import Faults
+from local.http.exchange import Exchange
+from local.http.response import Outcome, Response, json_response
+from local.http.routes import ANY, Route, find
+from local.http.server import Server
+from local.report_period import ReportPeriod
 from local.reports import report
-from local.request_log import RequestLog
-from local.server import Server
-from local.storage import Storage
-from local.wire import Conversation
+from local.storage.objects import ObjectInfo
+from local.storage.storage import Storage
 
 SOURCE_BUCKET = "analytics-raw-data-aggregation"
 LINK_LIFE_S = 900.0
-AVAILABLE_FROM = time(8, tzinfo=UTC)
-_PREFIX = re.compile(r"(interaction|granular)-(\d{4}-\d\d-\d\d)(?:-(\d{4}-\d\d-\d\d))?", re.ASCII)
 _FILE = re.compile(r"(.+)-\d{12}\.csv", re.ASCII)
 
 
 class V1Form(StrEnum):
-    """How v1 wraps its one link; `LINK` stands for it."""
+    """How v1 wraps its one link; `LINK` is its place."""
 
     DOWNLOAD_URL = '{"downloadUrl": LINK}'
     URL = '{"url": LINK}'
@@ -49,33 +44,69 @@ class V1Form(StrEnum):
     PLAIN_TEXT = "text"
 
 
-@dataclass(frozen=True)
-class ReportPeriod:
-    """What a file prefix names."""
+def list_links(service: "ExportService", exchange: Exchange, analytics_id: str, file_prefix: str) -> Outcome:
+    """Links to all files of a period, by v2."""
+    if early := exchange.inject_before("export.list", file_prefix) or _refusal(
+        service, exchange, analytics_id, file_prefix
+    ):
+        return early
+    links = service.links.get(file_prefix)
+    if links is None:
+        names = service.names(file_prefix)
+        if names is None:
+            return _NOT_FOUND
+        links = [service.link(name) for name in names]
+    return json_response({"downloadUrls": links})
 
-    aggregation: str
-    first: date
-    last: date
 
-    @classmethod
-    def parse(cls, file_prefix: str) -> "ReportPeriod | None":
-        """A day, a week from Monday to Sunday or a whole month; None for anything else."""
-        match = _PREFIX.fullmatch(file_prefix)
-        if match is None:
-            return None
-        try:
-            first = date.fromisoformat(match[2])
-            last = date.fromisoformat(match[3]) if match[3] else first
-        except ValueError:
-            return None
-        is_day = match[3] is None
-        is_week = first.weekday() == 0 and last - first == timedelta(days=6)
-        is_month = first.day == 1 and last == first.replace(day=monthrange(first.year, first.month)[1])
-        return cls(match[1], first, last) if is_day or is_week or is_month else None
+def link_to_file(service: "ExportService", exchange: Exchange, analytics_id: str, file: str) -> Outcome:
+    """A link to one file of a period, by v1."""
+    match = _FILE.fullmatch(file)
+    file_prefix = match[1] if match else ""
+    if early := exchange.inject_before("export.file", file) or _refusal(service, exchange, analytics_id, file_prefix):
+        return early
+    link = service.links.get(file)
+    if link is None:
+        if file not in (service.names(file_prefix) or []):
+            return _NOT_FOUND
+        link = service.link(file)
+    if service.v1_form is V1Form.PLAIN_TEXT:
+        return Response(HTTPStatus.OK, [("Content-Type", "text/plain")], str(link).encode())
+    body = service.v1_form.value.replace("LINK", json.dumps(link))
+    return Response(HTTPStatus.OK, [("Content-Type", "application/json")], body.encode())
 
-    def is_available(self, now: datetime) -> bool:
-        """Whether the report has been made by `now`."""
-        return self.last < date.max and now >= datetime.combine(self.last + timedelta(days=1), AVAILABLE_FROM)
+
+ROUTES = (
+    Route(ANY, "/download/v2/analytics/{analytics_id}/{file_prefix}", list_links),
+    Route(ANY, "/api/download/analytics/{analytics_id}/{file}", link_to_file),
+    Route(ANY, "/download/analytics/{analytics_id}/{file}", link_to_file),
+)
+
+
+def _refusal(service: "ExportService", exchange: Exchange, analytics_id: str, file_prefix: str) -> Response | None:
+    """405, 401 or 404 where this may not or cannot be had."""
+    if exchange.head.method != "GET":
+        refusal = _error(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed")
+        return Response(refusal.status, [*refusal.headers, ("Allow", "GET")], refusal.body)
+    key = exchange.head.headers.get("x-api-key") or exchange.head.query.get("apiKey")
+    if key not in service.keys:
+        return _error(HTTPStatus.UNAUTHORIZED, "Unauthorized")
+    period = ReportPeriod.parse(file_prefix)
+    is_there = period is not None and period.is_available(service.clock.now())
+    return None if analytics_id in service.analytics_ids and is_there else _NOT_FOUND
+
+
+def _error(status: int, message: str) -> Response:
+    body = json.dumps({"statusCode": status, "message": message}).encode()
+    return Response(status, [("Content-Type", "application/json")], body)
+
+
+def _error_form(path: str, status: int, message: str) -> Response:
+    del path  # the same everywhere
+    return _error(status, message)
+
+
+_NOT_FOUND = _error(HTTPStatus.NOT_FOUND, "Not Found")
 
 
 class ExportService(Server):
@@ -97,7 +128,7 @@ class ExportService(Server):
         least_bytes: int = 0,
         port: int = 0,
     ) -> None:
-        super().__init__(_ExportConversation, faults=faults, port=port)
+        super().__init__(self._answer, error_form=_error_form, faults=faults, port=port)
         self.storage = storage
         self.clock = clock
         self.analytics_ids = {analytics_id}
@@ -120,11 +151,6 @@ class ExportService(Server):
         """File names by prefix; None once removed."""
         self._lock = threading.RLock()
         storage.create_bucket(SOURCE_BUCKET)
-
-    @property
-    def requests(self) -> RequestLog:
-        """What the server was asked."""
-        return self.log
 
     def reset(self) -> None:
         """Forget every report, and what a test chose. The reports' bytes stay in the storage."""
@@ -184,7 +210,7 @@ class ExportService(Server):
     def names(self, file_prefix: str) -> list[str] | None:
         """The period's file names, made up now if need be.
 
-        None if it is not there. Does not look at the clock.
+        None if it is not there. Whatever the clock says.
         """
         with self._lock:
             if file_prefix not in self._periods:
@@ -198,6 +224,13 @@ class ExportService(Server):
         """A fresh link to a file of the source, whether it is there or not."""
         return self.storage.links.sign(SOURCE_BUCKET, self._object_name(name), life_s=self.link_life_s)
 
+    def _answer(self, exchange: Exchange) -> Outcome:
+        found = find(ROUTES, exchange.head)
+        if found is None:
+            return _NOT_FOUND
+        handler, values = found
+        return handler(self, exchange, **values)
+
     def _object_name(self, name: str) -> str:
         return f"{self._analytics_id}/{name}"
 
@@ -208,66 +241,3 @@ class ExportService(Server):
             )
             for shard in range(self.shards)
         }
-
-
-class _ExportConversation(Conversation):
-    server: ExportService
-
-    def route(self) -> NoReturn:
-        parts = [unquote(part) for part in self.target_path.split("/")]
-        match parts:
-            case ["", "download", "v2", "analytics", analytics_id, file_prefix]:
-                self.meet("export.list", file_prefix)
-                self._check(analytics_id, file_prefix)
-                self._list(file_prefix)
-            case ["", "api", "download", "analytics", analytics_id, file] | [
-                "",
-                "download",
-                "analytics",
-                analytics_id,
-                file,
-            ]:
-                self.meet("export.file", file)
-                match = _FILE.fullmatch(file)
-                self._check(analytics_id, match[1] if match else "")
-                self._file(file, match[1] if match else "")
-            case _:
-                self.answer_error(HTTPStatus.NOT_FOUND, "Not Found")
-
-    def error_body(self, status: int, message: str) -> tuple[str, bytes]:
-        return "application/json", json.dumps({"statusCode": status, "message": message}).encode()
-
-    def overwrite(self, fault: Fault) -> None:
-        del fault  # nothing is written here
-
-    def _check(self, analytics_id: str, file_prefix: str) -> None:
-        """Answer 405, 401 or 404 if this may not or cannot be had."""
-        if self.method != "GET":
-            self.answer_error(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", [("Allow", "GET")])
-        key = self.headers.get("x-api-key") or self.query.get("apiKey")
-        if key not in self.server.keys:
-            self.answer_error(HTTPStatus.UNAUTHORIZED, "Unauthorized")
-        period = ReportPeriod.parse(file_prefix)
-        is_there = period is not None and period.is_available(self.server.clock.now())
-        if analytics_id not in self.server.analytics_ids or not is_there:
-            self.answer_error(HTTPStatus.NOT_FOUND, "Not Found")
-
-    def _list(self, file_prefix: str) -> NoReturn:
-        links = self.server.links.get(file_prefix)
-        if links is None:
-            names = self.server.names(file_prefix)
-            if names is None:
-                self.answer_error(HTTPStatus.NOT_FOUND, "Not Found")
-            links = [self.server.link(name) for name in names]
-        self.answer_json({"downloadUrls": links})
-
-    def _file(self, file: str, file_prefix: str) -> NoReturn:
-        link = self.server.links.get(file)
-        if link is None:
-            if file not in (self.server.names(file_prefix) or []):
-                self.answer_error(HTTPStatus.NOT_FOUND, "Not Found")
-            link = self.server.link(file)
-        if self.server.v1_form is V1Form.PLAIN_TEXT:
-            self.answer(HTTPStatus.OK, [("Content-Type", "text/plain")], str(link).encode())
-        body = self.server.v1_form.value.replace("LINK", json.dumps(link))
-        self.answer(HTTPStatus.OK, [("Content-Type", "application/json")], body.encode())

@@ -34,7 +34,7 @@ from fnmatch import fnmatchcase
 from local.request_log import Request
 
 HOLD_LIMIT_S = 60.0
-"""A point that nobody releases is passed after so long, so that a broken test ends."""
+"""A HOLD or STALL that no test releases ends after so long, so that a broken test ends."""
 
 
 class Kind(StrEnum):
@@ -52,7 +52,7 @@ class Kind(StrEnum):
     STALL = "stall"
     """* Move no byte for `seconds`, then go on."""
     HOLD = "hold"
-    """* Wait for `Fault.release`; `Fault.wait_until_reached` tells when somebody stands there."""
+    """* Wait for `Fault.release`; `Fault.wait_until_reached` returns once a request waits there."""
     CALL = "call"
     """* Call `call(request)` (in process only), then go on."""
     DELAY = "delay"
@@ -70,7 +70,7 @@ class Kind(StrEnum):
     LOSE_ANSWER = "lose_answer"
     """Do what is asked, then reset the connection in place of the answer. task.deliver: the answer counts as 503."""
     OVERWRITE = "overwrite"
-    """upload.*, object.*: somebody else writes `body` under this name right now."""
+    """upload.*, object.*: another client writes `body` under this name right now."""
     IGNORE_RANGE = "ignore_range"
     """link.get, object.read: answer 200 with the whole object."""
     WRONG_START = "wrong_start"
@@ -126,7 +126,7 @@ class Fault:
         self._released = threading.Event()
 
     def wait_until_reached(self, timeout: float = 10.0) -> None:
-        """Return once a request stands at (or has passed) this fault.
+        """Return once a request has reached this fault.
 
         TimeoutError after `timeout` seconds.
         """
@@ -138,11 +138,11 @@ class Fault:
         self._released.set()
 
     def wait(self) -> None:
-        """Stand here until released, `seconds` at most."""
+        """Wait until released, `seconds` at most."""
         self._released.wait(self.seconds)
 
     def mark_reached(self) -> None:
-        """Note that a request stands here."""
+        """Note that a request has reached this fault."""
         self._reached.set()
 
 
@@ -220,7 +220,7 @@ class Faults:
             return dict(self._fired)
 
     def reset_counts(self) -> None:
-        """Start counting anew."""
+        """Count from 0 again."""
         with self._lock:
             self._fired.clear()
 

@@ -59,8 +59,8 @@ def _writer(message: Any) -> Callable[[Any], bytes]:  # noqa: ANN401 - likewise
     return message.serialize if hasattr(message, "serialize") else message.SerializeToString  # type: ignore[no-any-return] # likewise
 
 
-def suffer(faults: Faults, request: Request, context: grpc.ServicerContext) -> bool:
-    """Let the faults that are set for this request act; whether its answer is to be lost."""
+def inject_before(faults: Faults, request: Request, context: grpc.ServicerContext) -> bool:
+    """Let the faults act that are set for this request; whether its answer is to be lost."""
     is_lost = False
     for fault in faults.take(request.operation, request.name):
         faults.note_fired(fault, request.operation)

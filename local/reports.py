@@ -6,7 +6,7 @@ often it came. So sum the counts; the number of rows means nothing.
 Sure, since Usercentrics documents it: `consent` (0 opt-out, 1 opt-in), `action` (0..8), the event types' names, bots in
 granular analytics as action 4. Likely, since a public connector reads such files: the columns, their order and types, a
 country that may be empty. Likely, from Usercentrics' own software and pages: the numbers of the event types, and `bot`
-as the browser of bots. A guess: weekly and monthly files, which nobody published; here `day` is the period's first day
+as the browser of bots. A guess: weekly and monthly files, never published; here `day` is the period's first day
 and the counts are larger. Samples: every name of a service, host, system and browser, and how often each value comes.
 A few codes are unknown ones, as a later version of the consent banner may write them.
 """

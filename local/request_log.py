@@ -1,10 +1,23 @@
-"""What a stand-in was asked, for tests that count requests.
+"""What a stand-in was asked, for tests that count requests or search them for a secret.
 
-Queries are never kept: they hold keys and signatures.
+Headers and queries hold keys, tokens and signatures: they are kept, and never printed.
 """
 
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+
+class Headers(dict[str, str]):
+    """Headers by lower-case name; the values of a repeated one are joined by commas. Printed, it shows names alone."""
+
+    def value(self, name: str, default: str = "") -> str:
+        """The value of a header, however its name is written."""
+        return self.get(name.lower(), default)
+
+    def __repr__(self) -> str:
+        return f"<headers {', '.join(self)}>"
 
 
 @dataclass(kw_only=True)
@@ -26,10 +39,21 @@ class Request:
     received_bytes: int = 0
     sent_bytes: int = 0
     """Body bytes, both."""
+    at: float = field(default_factory=time.monotonic, repr=False)
+    """When it came, by time.monotonic()."""
     is_new_connection: bool = False
     """False when the connection had carried a request before."""
     range: str = ""
     """The Range or Content-Range header."""
+    query: str = field(default="", repr=False)
+    """As sent."""
+    headers: Headers = field(default_factory=Headers)
+    """Empty where it came by gRPC."""
+
+    def places_of(self, text: str) -> list[str]:
+        """Where the request holds this text: names of headers, "path", "query". The body is not searched."""
+        places = {**self.headers, "path": self.path, "query": unquote_plus(self.query)}
+        return sorted(name for name, value in places.items() if text in value)
 
 
 class RequestLog:

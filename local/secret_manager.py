@@ -8,7 +8,7 @@ import grpc
 from google.cloud.secretmanager_v1.types import resources, service
 
 from local.faults import Faults
-from local.grpc_service import GrpcService, abort, suffer
+from local.grpc_service import GrpcService, abort, inject_before
 from local.request_log import Request, RequestLog
 
 _NAME = re.compile(r"(projects/[^/]+/secrets/[^/]+)/versions/(latest|\d+)")
@@ -55,7 +55,7 @@ class SecretManager(GrpcService):
         match = _NAME.fullmatch(request.name)
         entry = Request(method="RPC", path="AccessSecretVersion", operation="secret.access", name=request.name)
         self.requests.add(entry)
-        suffer(self._faults, entry, context)
+        inject_before(self._faults, entry, context)
         if match is None:
             abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the name is not that of a secret version")
         secret, wanted = match.groups()

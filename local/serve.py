@@ -10,7 +10,7 @@ from types import FrameType
 from local.function import FunctionProcess
 from local.stack import ANALYTICS_ID, API_KEY, Stack
 
-LOOK_S = 0.2
+POLL_S = 0.2
 
 _TEXT = """\
 The function        {function}  (open it in a browser: what is there and what is missing)
@@ -80,7 +80,7 @@ def _follow(function: FunctionProcess) -> None:
         while function.is_running:
             sys.stdout.write(output.read())
             sys.stdout.flush()
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         sys.stdout.write(output.read())
 
 

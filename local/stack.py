@@ -21,11 +21,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google_storage
 
 from local.clock import Clock
-from local.cloud_tasks import CloudTasks
 from local.export_service import ExportService
 from local.faults import Faults
 from local.secret_manager import SecretManager
-from local.storage import Storage
+from local.storage.storage import Storage
+from local.tasks.cloud_tasks import CloudTasks
 
 ANALYTICS_ID = "local-analytics-id"
 API_KEY = "local-api-key-0123456789"
@@ -135,7 +135,7 @@ class Stack:
         """Google's own client, on the destination."""
         return google_storage.Client(
             project="local",
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # ships no types
             client_options={"api_endpoint": self.storage_host},
         )
 

@@ -1,19 +1,21 @@
 """The outside world and the function, one of each for a test process; every test finds them as if just started."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from local.stack import BUCKET, Stack
-from tests.bucket import Bucket
-from tests.watched import WatchedFunction
-
-StartFunction = Callable[..., WatchedFunction]
+from tests.support.destination import Bucket
+from tests.support.functions import Functions, ScannedFunction, StartFunction
+from tests.support.secret_scan import requests_with_the_key
+from tests.support.world import World, let_late_requests_end
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow ones, whose gaps the others fill; leave out what needs the local Cloud Storage elsewhere."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     elsewhere = os.environ.get("STORAGE_EMULATOR_HOST")
     if elsewhere:
         reason = f"the bucket is at {elsewhere} (STORAGE_EMULATOR_HOST); this test looks into the local stand-in"
@@ -30,29 +32,24 @@ def shared_stack(worker_id: str) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def start_shared_function(shared_stack: Stack) -> Iterator[StartFunction]:
-    """Give back a running function with these settings changed, the same one for the same settings."""
-    running: dict[frozenset[tuple[str, str]], WatchedFunction] = {}
-    with ExitStack() as exits:
-
-        def start(api_version: str = "v2", **env: str) -> WatchedFunction:
-            key = frozenset({"EXPORT_API_VERSION": api_version, **env}.items())
-            if key not in running:
-                function = WatchedFunction(shared_stack.function_env(api_version=api_version) | env)
-                running[key] = exits.enter_context(function)
-            return running[key]
-
-        yield start
+def functions(shared_stack: Stack) -> Iterator[Functions]:
+    """The function processes of this test process."""
+    with Functions(shared_stack) as functions:
+        yield functions
 
 
 @pytest.fixture
-def stack(shared_stack: Stack) -> Iterator[Stack]:
-    """The outside world as it is after the start."""
+def stack(shared_stack: Stack, functions: Functions) -> Iterator[Stack]:
+    """The outside world as it is after the start; whatever the test, no log line holds a secret, no link the key."""
     shared_stack.reset()
     yield shared_stack
-    shared_stack.faults.clear()
-    assert shared_stack.storage.mistakes == []
-    assert shared_stack.exports.mistakes == []
+    let_late_requests_end(shared_stack)
+    for service in (shared_stack.storage, shared_stack.exports):
+        mistakes = service.mistakes[:]
+        service.mistakes.clear()  # it is this test's alone
+        assert mistakes == []
+    assert requests_with_the_key(shared_stack) == []
+    functions.scan()
 
 
 @pytest.fixture
@@ -62,28 +59,38 @@ def bucket(stack: Stack) -> Bucket:
 
 
 @pytest.fixture
-def function(stack: Stack, start_shared_function: StartFunction) -> Iterator[WatchedFunction]:
+def function(stack: Stack, functions: Functions) -> ScannedFunction:
     """The function with the stack's settings. It is warm: other tests may have called it, so it may know the key."""
     del stack  # as new before the function is called
-    function = start_shared_function()
-    function.new_output()
-    yield function
-    function.new_output()
+    return functions.shared({})
 
 
 @pytest.fixture
-def function_with(stack: Stack, start_shared_function: StartFunction) -> StartFunction:
+def function_with(stack: Stack, functions: Functions) -> StartFunction:
     """Call it with the settings to change; gives back a warm function, as `function` is."""
     del stack  # as new before the function is called
-    return start_shared_function
+
+    def shared(api_version: str = "v2", **env: str) -> ScannedFunction:
+        return functions.shared(env, api_version=api_version)
+
+    return shared
 
 
 @pytest.fixture
-def start_function(stack: Stack) -> Iterator[StartFunction]:
+def start_function(stack: Stack, functions: Functions) -> Iterator[StartFunction]:
     """Call it with the settings to change; gives back a function that nobody has called yet."""
+    del stack  # as new before the function is called
     with ExitStack() as exits:
 
-        def start(api_version: str = "v2", **env: str) -> WatchedFunction:
-            return exits.enter_context(WatchedFunction(stack.function_env(api_version=api_version) | env))
+        def start(api_version: str = "v2", **env: str) -> ScannedFunction:
+            return exits.enter_context(functions.fresh(env, api_version=api_version))
 
         yield start
+
+
+@pytest.fixture
+def world(stack: Stack, functions: Functions) -> Iterator[World]:
+    """The stack, a function, and a watcher that fails the test if it saw half an object or a wrong manifest."""
+    with World(stack, functions) as world:
+        yield world
+    assert world.violations == []

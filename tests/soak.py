@@ -20,11 +20,13 @@ from typing import Any
 
 import requests
 
-from tests.backfill import Backfill, days
-from tests.situations.world import DAY, FOLDER, PREFIX, SPAN, World, crc32c, csv, open_world
+from tests.support.backfill import Backfill, days
+from tests.support.requests_and_answers import DAY, FOLDER, PREFIX, SPAN
+from tests.support.source_files import crc32c, csv
+from tests.support.world import World, open_world
 
 STRANGER = b"a,b\n1,2\n"
-"""What somebody else writes into the bucket."""
+"""What another writer puts into the bucket."""
 MIDDLE = {"after_bytes": 300_000}
 FAULTS: list[dict[str, Any]] = [
     *({"where": "link.get", "kind": kind} | MIDDLE for kind in ("reset", "close", "wrong_bytes")),

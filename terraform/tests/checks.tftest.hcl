@@ -121,3 +121,27 @@ run "expected_from_a_day_to_another" {
     error_message = "An export that was given up is not watched either."
   }
 }
+
+run "a_daily_export_that_does_not_run_every_day" {
+  command = plan
+  variables {
+    exports = { "granular/daily" = { schedule = "20 8 * * 1-5", catch_up_last = 0 } }
+  }
+  expect_failures = [google_cloud_scheduler_job.check]
+}
+
+run "a_weekly_export_on_tuesdays_without_a_catch_up" {
+  command = plan
+  variables {
+    exports = { "granular/weekly" = { schedule = "20 8 * * 2", catch_up_last = 0 } }
+  }
+  expect_failures = [google_cloud_scheduler_job.check]
+}
+
+run "a_monthly_export_whose_catch_up_comes_on_the_15th" {
+  command = plan
+  variables {
+    exports = { "granular/monthly" = { schedule = "20 8 2 * *", catch_up_schedule = "20 12 15 * *" } }
+  }
+  expect_failures = [google_cloud_scheduler_job.check]
+}

@@ -18,9 +18,8 @@ from analytics_export.periods import Aggregation, Frequency
 from local.faults import Kind
 from local.function import REPOSITORY
 from local.stack import Stack
-from tests.conftest import StartFunction
-from tests.landed_periods import land
-from tests.watched import WatchedFunction
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.landed_periods import land
 
 AS_OF = {"X-CloudScheduler-ScheduleTime": "2022-03-10T09:00:00Z"}
 HOSTILE_ID = "<script>document.title='owned'</script>"
@@ -62,7 +61,7 @@ def opened(
 
 
 @pytest.fixture
-def shown(stack: Stack, function: WatchedFunction) -> WatchedFunction:
+def shown(stack: Stack, function: ScannedFunction) -> ScannedFunction:
     """The function, with something of everything to show."""
     gaps = [date(2021, 12, 31), date(2022, 1, 5), date(2022, 1, 6), date(2022, 3, 1)]
     land(stack, date(2021, 12, 20), date(2022, 3, 9), but=gaps)
@@ -89,7 +88,7 @@ def calendar(page: Page, year: str, frequency: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_the_page_says_what_the_json_says(
-    browser: Browser, shown: WatchedFunction, size: tuple[int, int], scheme: str
+    browser: Browser, shown: ScannedFunction, size: tuple[int, int], scheme: str
 ) -> None:
     exports: Any = shown.get(headers=AS_OF).json()["coverage"]
     with opened(browser, shown.url, size=size, scheme=scheme) as page:
@@ -110,7 +109,7 @@ def test_the_page_says_what_the_json_says(
             assert cells[4] == newest["completed_at"][:16].replace("T", " ") + " UTC"
 
 
-def test_each_day_has_its_cell(browser: Browser, shown: WatchedFunction) -> None:
+def test_each_day_has_its_cell(browser: Browser, shown: ScannedFunction) -> None:
     exports: Any = shown.get(headers=AS_OF).json()["coverage"]
     (daily,) = [each for each in exports if each["frequency"] == "daily"]
     with opened(browser, shown.url) as page:
@@ -125,7 +124,7 @@ def test_each_day_has_its_cell(browser: Browser, shown: WatchedFunction) -> None
     assert max(said) == "2022-12-31"
 
 
-def test_each_week_and_month_has_its_cell(browser: Browser, shown: WatchedFunction) -> None:
+def test_each_week_and_month_has_its_cell(browser: Browser, shown: ScannedFunction) -> None:
     with opened(browser, shown.url) as page:
         weeks, months = calendar(page, "2022", "weekly"), calendar(page, "Months", "monthly")
     assert {place: cell for place, cell in weeks.items() if place.startswith(("Jan", "Mar"))} == {
@@ -137,7 +136,7 @@ def test_each_week_and_month_has_its_cell(browser: Browser, shown: WatchedFuncti
     assert [months.get(f"2021 {month}") for month in MONTHS[9:]] == [None, "complete", "complete"]
 
 
-def test_a_cell_shows_a_sign_beside_its_colour(browser: Browser, shown: WatchedFunction) -> None:
+def test_a_cell_shows_a_sign_beside_its_colour(browser: Browser, shown: ScannedFunction) -> None:
     look = """kind => { const style = getComputedStyle(document.querySelector(`td.${kind}`), '::after');
                         return [style.content.slice(0, 3), style.backgroundColor] }"""
     with opened(browser, shown.url) as page:
@@ -148,7 +147,7 @@ def test_a_cell_shows_a_sign_beside_its_colour(browser: Browser, shown: WatchedF
 @pytest.mark.parametrize("path", ["", "check"])
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_nobody_is_shut_out(
-    stack: Stack, browser: Browser, shown: WatchedFunction, size: tuple[int, int], scheme: str, path: str
+    stack: Stack, browser: Browser, shown: ScannedFunction, size: tuple[int, int], scheme: str, path: str
 ) -> None:
     """No rule of axe-core that is serious or critical is broken, and nothing is wider than the screen."""
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
@@ -159,7 +158,7 @@ def test_nobody_is_shut_out(
     assert [(each["id"], each["nodes"][0]["html"]) for each in broken] == []
 
 
-def test_what_is_wrong_with_a_page_would_be_seen(browser: Browser, shown: WatchedFunction) -> None:
+def test_what_is_wrong_with_a_page_would_be_seen(browser: Browser, shown: ScannedFunction) -> None:
     """By axe-core, and in what the browser complains about."""
     complaints: list[str] = []
     with opened(browser, shown.url, complaints=complaints) as page:
@@ -169,7 +168,7 @@ def test_what_is_wrong_with_a_page_would_be_seen(browser: Browser, shown: Watche
     assert "CSP: style-src-attr" in complaints
 
 
-def test_the_request_that_the_page_shows_fills_the_gap(browser: Browser, shown: WatchedFunction) -> None:
+def test_the_request_that_the_page_shows_fills_the_gap(browser: Browser, shown: ScannedFunction) -> None:
     with opened(browser, f"{shown.url}/?aggregation=granular&from=2022-03-01") as page:
         assert page.get_by_role("listitem").all_text_contents() == ["2022-03-01\n"]
         command = shlex.split(page.get_by_role("code").text_content() or "")
@@ -179,7 +178,7 @@ def test_the_request_that_the_page_shows_fills_the_gap(browser: Browser, shown: 
         assert page.get_by_text("Nothing is missing: 9 of 9 periods that are due are there.").is_visible()
 
 
-def test_the_check_is_a_click_away(stack: Stack, browser: Browser, function: WatchedFunction) -> None:
+def test_the_check_is_a_click_away(stack: Stack, browser: Browser, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     with opened(browser, function.url) as page:
         assert page.get_by_text("No export has landed yet.").is_visible()
@@ -201,7 +200,7 @@ def test_a_hostile_id_is_only_text(stack: Stack, browser: Browser, start_functio
         assert page.title() == "Coverage of the analytics exports"
 
 
-def test_it_prints(browser: Browser, shown: WatchedFunction) -> None:
+def test_it_prints(browser: Browser, shown: ScannedFunction) -> None:
     """On few sheets, nothing cut off at the right."""
     with opened(browser, shown.url, size=(720, 1000)) as page:
         page.emulate_media(media="print")
@@ -229,7 +228,7 @@ def test_it_prints(browser: Browser, shown: WatchedFunction) -> None:
 )
 @pytest.mark.parametrize("path", ["", "check"])
 def test_a_browser_gets_the_page_and_a_program_the_json(
-    function: WatchedFunction, accept: str | None, path: str, *, is_page: bool
+    function: ScannedFunction, accept: str | None, path: str, *, is_page: bool
 ) -> None:
     answer = function.get(path, headers={"Accept": accept})  # type: ignore[dict-item] # None: none is sent
     kind = answer.headers["Content-Type"]
@@ -238,7 +237,7 @@ def test_a_browser_gets_the_page_and_a_program_the_json(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_picture_in_the_readme_can_be_made_anew_and_is_small(browser: Browser, tmp_path: Path) -> None:
+def test_the_picture_in_the_readme_can_be_made_again_and_is_small(browser: Browser, tmp_path: Path) -> None:
     del browser  # skips where there is none
     made = tmp_path / "coverage.png"
     command = [sys.executable, "-m", "local", "picture", str(made), "--port", "0"]

@@ -11,15 +11,14 @@ from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.report import ExportResult, Status
 from local.faults import Kind
 from local.stack import Stack
-from tests.asked import DAY, PREFIX, exports, only, problem, span
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, PREFIX, exports, only, problem, span
 
 TASK = {"X-CloudTasks-TaskName": "0123456789abcdef-granular-daily-2022-04-01", "X-CloudTasks-TaskRetryCount": "3"}
 BODY = span("2022-04-01", "2022-04-01")
 
 
-def test_a_period_that_is_not_there_yet_is_done_and_named(stack: Stack, function: WatchedFunction) -> None:
+def test_a_period_that_is_not_there_yet_is_done_and_named(stack: Stack, function: ScannedFunction) -> None:
     """503 would slow the whole queue down for hours, for a gap that may never close."""
     stack.exports.remove(PREFIX)
     answer = function.post(BODY, headers=TASK)
@@ -63,14 +62,14 @@ def test_a_period_that_another_run_keeps_changing_is_tried_again_without_slowing
     ids=["an outage", "an odd answer", "wrong bytes"],
 )
 def test_everything_else_is_answered_as_to_others(
-    stack: Stack, function: WatchedFunction, fault: dict[str, object], status: int, slug: str
+    stack: Stack, function: ScannedFunction, fault: dict[str, object], status: int, slug: str
 ) -> None:
     stack.exports.put(PREFIX, {"a.csv": b"a\n1\n"})
     stack.faults.add(**({"kind": Kind.STATUS, "times": None} | fault))  # type: ignore[arg-type] # a table
     problem(function.post(BODY, headers=TASK), status, slug)
 
 
-def test_every_log_line_of_a_task_names_it(stack: Stack, function: WatchedFunction) -> None:
+def test_every_log_line_of_a_task_names_it(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {"a.csv": b"a\n1\n"})
     before = len(function.logs())
     function.post(DAY, headers=TASK)
@@ -84,7 +83,7 @@ def test_every_log_line_of_a_task_names_it(stack: Stack, function: WatchedFuncti
 
 
 @pytest.mark.parametrize("count", [None, "", "x", "-1", "1e3", "9" * 400])
-def test_a_retry_count_that_is_no_number_counts_as_none(function: WatchedFunction, count: str | None) -> None:
+def test_a_retry_count_that_is_no_number_counts_as_none(function: ScannedFunction, count: str | None) -> None:
     headers = {"X-CloudTasks-TaskName": "x" * 3000} | ({} if count is None else {"X-CloudTasks-TaskRetryCount": count})
     function.post(DAY, headers=headers)
     line = function.logs()[-1]
@@ -92,12 +91,12 @@ def test_a_retry_count_that_is_no_number_counts_as_none(function: WatchedFunctio
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-CloudTasks-TaskName": ""}, {"X-CloudTasks-QueueName": "q"}])
-def test_a_call_without_a_tasks_name_is_none(stack: Stack, function: WatchedFunction, headers: dict[str, str]) -> None:
+def test_a_call_without_a_tasks_name_is_none(stack: Stack, function: ScannedFunction, headers: dict[str, str]) -> None:
     stack.exports.remove(PREFIX)
     problem(function.post(BODY, headers=headers), 503, "not-available-yet")
 
 
-def test_the_headers_grant_nothing(stack: Stack, function: WatchedFunction) -> None:
+def test_the_headers_grant_nothing(stack: Stack, function: ScannedFunction) -> None:
     """Anybody may send them: what is refused to others is refused to a task."""
     problem(function.post({**BODY, "unknown": 1}, headers=TASK), 400, "invalid-request")
     problem(function.post(span("2010-01-01", "2020-01-01"), headers=TASK), 400, "invalid-request")

@@ -10,10 +10,9 @@ from bench.processes import tree
 from local.faults import Kind
 from local.function import Answer
 from local.stack import SECRET, Stack
-from tests.asked import DAY, problem
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, problem
 
 NAMES = ["settings", "secret", "export_service", "bucket", "queue"]
 OBJECTS = "storage.objects."
@@ -38,7 +37,7 @@ def wrong(answer: Answer, status: int, slug: str) -> dict[str, str]:
     return parts
 
 
-def test_where_all_is_right_each_part_says_what_was_found(stack: Stack, function: WatchedFunction) -> None:
+def test_where_all_is_right_each_part_says_what_was_found(stack: Stack, function: ScannedFunction) -> None:
     answer = function.get("check")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert found(answer) == dict.fromkeys(NAMES)
@@ -47,7 +46,7 @@ def test_where_all_is_right_each_part_says_what_was_found(stack: Stack, function
     assert stack.bucket in details
 
 
-def test_nothing_is_changed(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_nothing_is_changed(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     function.post(DAY)
     before = {name: blob.generation for name, blob in bucket.blobs().items()}
     stack.exports.requests.clear()
@@ -56,7 +55,7 @@ def test_nothing_is_changed(stack: Stack, function: WatchedFunction, bucket: Buc
     assert stack.exports.requests.count() == 1
 
 
-def test_a_report_that_is_not_there_says_that_the_key_is_accepted(stack: Stack, function: WatchedFunction) -> None:
+def test_a_report_that_is_not_there_says_that_the_key_is_accepted(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=404)
     assert found(function.get("check")) == dict.fromkeys(NAMES)
 
@@ -91,7 +90,7 @@ def a_secret_that_is_denied(stack: Stack) -> None:
     ],
 )
 def test_a_secret_that_cannot_be_used(
-    stack: Stack, function: WatchedFunction, break_it: Callable[[Stack], None], says: str
+    stack: Stack, function: ScannedFunction, break_it: Callable[[Stack], None], says: str
 ) -> None:
     """A warm instance knows a key already: the check reads it again all the same."""
     assert function.get("check").status == 200
@@ -103,7 +102,7 @@ def test_a_secret_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_refused(stack: Stack, function: WatchedFunction, status: int) -> None:
+def test_a_key_that_is_refused(stack: Stack, function: ScannedFunction, status: int) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=status, times=None)
     parts = wrong(function.get("check"), 502, "export-service-refused")
     assert "Ask Usercentrics for a valid key" in parts["export_service"]
@@ -120,7 +119,7 @@ def test_a_key_that_is_refused(stack: Stack, function: WatchedFunction, status: 
     ],
 )
 def test_an_export_service_that_does_not_answer_as_documented(
-    stack: Stack, function: WatchedFunction, kind: Kind, how: dict[str, Any], status: int, slug: str, says: str
+    stack: Stack, function: ScannedFunction, kind: Kind, how: dict[str, Any], status: int, slug: str, says: str
 ) -> None:
     stack.faults.add("export.list", kind, **how)
     parts = wrong(function.get("check"), status, slug)
@@ -136,7 +135,7 @@ def test_links_to_another_origin_are_found_out(start_function: StartFunction) ->
 @pytest.mark.ours_only
 @pytest.mark.parametrize("denied", [["list"], ["get", "create"], ["list", "get", "create", "delete"]])
 def test_rights_that_are_missing_on_the_bucket_are_named_with_the_command(
-    stack: Stack, function: WatchedFunction, denied: list[str]
+    stack: Stack, function: ScannedFunction, denied: list[str]
 ) -> None:
     stack.storage.denied |= {OBJECTS + name for name in denied}
     parts = wrong(function.get("check"), 500, "misconfigured")
@@ -159,7 +158,7 @@ def test_without_a_queue_none_is_tried(function_with: StartFunction) -> None:
 
 
 def test_a_right_that_is_missing_on_the_queue_is_named_with_the_command(
-    stack: Stack, function: WatchedFunction
+    stack: Stack, function: ScannedFunction
 ) -> None:
     stack.tasks.denied.add("cloudtasks.tasks.create")
     parts = wrong(function.get("check"), 500, "misconfigured")
@@ -178,7 +177,7 @@ def test_a_queue_that_is_not_there(function_with: StartFunction) -> None:
 @pytest.mark.parametrize(("queue_status", "is_right"), [(None, True), ("NOT_FOUND", False)])
 def test_a_queue_of_a_stand_in_without_iam_is_right_where_it_is_there(
     stack: Stack,
-    function: WatchedFunction,
+    function: ScannedFunction,
     queue_status: str | None,
     is_right: bool,  # noqa: FBT001 - a table
 ) -> None:
@@ -189,12 +188,13 @@ def test_a_queue_of_a_stand_in_without_iam_is_right_where_it_is_there(
 
 
 @pytest.mark.ours_only
-def test_several_things_may_be_wrong_and_the_worst_decides(stack: Stack, function: WatchedFunction) -> None:
+def test_several_things_may_be_wrong_and_the_worst_decides(stack: Stack, function: ScannedFunction) -> None:
     stack.storage.denied.add("storage.objects.delete")
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     assert set(wrong(function.get("check"), 500, "misconfigured")) == {"export_service", "bucket"}
 
 
+@pytest.mark.slow
 @pytest.mark.ours_only
 @pytest.mark.parametrize(
     ("where", "part"),
@@ -205,7 +205,7 @@ def test_several_things_may_be_wrong_and_the_worst_decides(stack: Stack, functio
         ("queue.permissions", "queue"),
     ],
 )
-def test_what_hangs_is_given_up_in_time(stack: Stack, function: WatchedFunction, where: str, part: str) -> None:
+def test_what_hangs_is_given_up_in_time(stack: Stack, function: ScannedFunction, where: str, part: str) -> None:
     """And the others are tried meanwhile; a run after it is as before."""
     stack.faults.add(where, Kind.STALL, times=None, seconds=60)
     answer = function.get("check")
@@ -223,13 +223,13 @@ def test_a_failed_run_points_to_the_check(stack: Stack, start_function: StartFun
     assert document["detail"].endswith("GET /check tries every part of the set-up.")
 
 
-def test_head_is_get_without_a_body(stack: Stack, function: WatchedFunction) -> None:
+def test_head_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     head = function.post(method="HEAD", path="check")
     assert (head.status, head.text) == (502, "")
 
 
-def test_checks_leave_nothing_behind(stack: Stack, function: WatchedFunction) -> None:
+def test_checks_leave_nothing_behind(stack: Stack, function: ScannedFunction) -> None:
     """Each reads the secret through a connection of its own."""
     del stack
 

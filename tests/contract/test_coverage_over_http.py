@@ -19,18 +19,17 @@ from bench.processes import cpu_s
 from local.faults import Kind
 from local.function import Answer
 from local.stack import Stack
-from tests.asked import DAY, MANIFEST, only
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.landed_periods import DAYS, OBJECTS, SIZE_BYTES, land, landed, put_manifest
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.landed_periods import DAYS, OBJECTS, SIZE_BYTES, land, landed, put_manifest
+from tests.support.requests_and_answers import DAY, MANIFEST, only
 
 BUSY = 2 * (os.cpu_count() or 1)
 AS_OF = {"X-CloudScheduler-ScheduleTime": "2022-04-06T09:00:00Z"}
 FIRST, LAST = date(2022, 4, 1), date(2022, 4, 5)
 
 
-def asked(function: WatchedFunction, status: int = 200, **query: str) -> dict[str, Any]:
+def asked(function: ScannedFunction, status: int = 200, **query: str) -> dict[str, Any]:
     """The answer's JSON."""
     names = {"first": "from", "last": "to"}
     answer = function.get(query={names.get(name, name): value for name, value in query.items()}, headers=AS_OF)
@@ -53,11 +52,11 @@ def question_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
     return value
 
 
-def test_an_empty_bucket_has_no_coverage(function: WatchedFunction) -> None:
+def test_an_empty_bucket_has_no_coverage(function: ScannedFunction) -> None:
     assert asked(function) == {"as_of": "2022-04-06T09:00:00Z", "coverage": []}
 
 
-def test_what_a_run_exported_is_complete(function: WatchedFunction) -> None:
+def test_what_a_run_exported_is_complete(function: ScannedFunction) -> None:
     export = only(function.post(DAY))
     (entry,) = asked(function)["coverage"]
     assert (
@@ -73,7 +72,7 @@ def test_what_a_run_exported_is_complete(function: WatchedFunction) -> None:
     }  # fmt: skip
 
 
-def test_gaps_are_missing(stack: Stack, function: WatchedFunction) -> None:
+def test_gaps_are_missing(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST, but=[date(2022, 4, 3)])
     answer = asked(function)
     assert signs(answer) == "++-++"
@@ -81,7 +80,7 @@ def test_gaps_are_missing(stack: Stack, function: WatchedFunction) -> None:
     assert answer["coverage"][0]["periods"][0]["completed_at"] == "2022-04-02T08:25:00Z"
 
 
-def test_each_aggregation_and_frequency_is_told_by_itself(stack: Stack, function: WatchedFunction) -> None:
+def test_each_aggregation_and_frequency_has_its_own_entry(stack: Stack, function: ScannedFunction) -> None:
     week = (Aggregation.INTERACTION, Frequency.WEEKLY)
     land(stack, FIRST, LAST)
     land(stack, date(2022, 3, 21), date(2022, 3, 28), kind=week)
@@ -92,7 +91,7 @@ def test_each_aggregation_and_frequency_is_told_by_itself(stack: Stack, function
 
 
 @pytest.mark.ours_only
-def test_a_thousand_periods_cost_one_request(stack: Stack, function: WatchedFunction) -> None:
+def test_a_thousand_periods_cost_one_request(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST)
     function.get()
     stack.storage.requests.clear()
@@ -103,7 +102,7 @@ def test_a_thousand_periods_cost_one_request(stack: Stack, function: WatchedFunc
     assert stack.storage.requests.count() == 1
 
 
-def test_a_manifest_without_a_summary_is_read_and_counts_just_the_same(stack: Stack, function: WatchedFunction) -> None:
+def test_a_manifest_without_a_summary_is_read_and_counts_just_the_same(stack: Stack, function: ScannedFunction) -> None:
     """Version 1.0.0 wrote none."""
     land(stack, FIRST, LAST)
     expected = asked(function)
@@ -113,7 +112,7 @@ def test_a_manifest_without_a_summary_is_read_and_counts_just_the_same(stack: St
     assert asked(function) == expected
 
 
-def test_what_is_no_manifest_completes_nothing(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_what_is_no_manifest_completes_nothing(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     land(stack, FIRST, LAST)
     bucket.put(MANIFEST.replace("04-01", "04-02"), b"<script>alert(1)</script>")
     bucket.put("manifests/granular/daily/start_date=2022-04-31.json", b"{}")
@@ -121,7 +120,7 @@ def test_what_is_no_manifest_completes_nothing(stack: Stack, function: WatchedFu
     assert signs(asked(function)) == "+-+++"
 
 
-def test_another_analytics_id_completes_nothing(stack: Stack, function: WatchedFunction) -> None:
+def test_another_analytics_id_completes_nothing(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST)
     export = Export(DAYS[0], Period.holding(DAYS[1], date(2022, 4, 2)))
     put_manifest(stack, landed(export, analytics_id="another"))
@@ -129,7 +128,7 @@ def test_another_analytics_id_completes_nothing(stack: Stack, function: WatchedF
 
 
 def test_an_object_prefix_is_part_of_the_names(
-    stack: Stack, function: WatchedFunction, function_with: StartFunction
+    stack: Stack, function: ScannedFunction, function_with: StartFunction
 ) -> None:
     land(stack, FIRST, LAST)
     other = function_with(OBJECT_PREFIX="raw/")
@@ -139,7 +138,7 @@ def test_an_object_prefix_is_part_of_the_names(
     assert signs(asked(function)) == "+++++"
 
 
-def test_with_require_complete_a_gap_is_answered_503(stack: Stack, function: WatchedFunction) -> None:
+def test_with_require_complete_a_gap_is_answered_503(stack: Stack, function: ScannedFunction) -> None:
     """What a sensor asks: until all is there, it gets the same coverage with a status that means: wait."""
     land(stack, FIRST, LAST, but=[date(2022, 4, 3)])
     query = {"require_complete": "true", "from": "2022-04-02", "to": "2022-04-03"}
@@ -151,7 +150,7 @@ def test_with_require_complete_a_gap_is_answered_503(stack: Stack, function: Wat
     assert signs(asked(function, require_complete="true")) == "+++++"
 
 
-def test_a_sensor_waits_for_what_never_came(function: WatchedFunction) -> None:
+def test_a_sensor_waits_for_what_never_came(function: ScannedFunction) -> None:
     query = {"aggregation": "granular", "frequency": "daily", "from": "2022-04-05", "require_complete": "true"}
     question_problem(function.get(query=query, headers=AS_OF), 503, "periods-missing")
 
@@ -166,16 +165,16 @@ def test_a_sensor_waits_for_what_never_came(function: WatchedFunction) -> None:
         ({"aggregation": "granular", "frequency": "daily", "from": "1999-01-01"}, "More than 5000 daily periods"),
     ],
 )
-def test_a_wrong_question_is_answered_400(function: WatchedFunction, query: dict[str, str], says: str) -> None:
+def test_a_wrong_question_is_answered_400(function: ScannedFunction, query: dict[str, str], says: str) -> None:
     assert says in question_problem(function.get(query=query, headers=AS_OF), 400, "invalid-request")["detail"]
 
 
-def test_a_time_that_is_none_is_answered_400(function: WatchedFunction) -> None:
+def test_a_time_that_is_none_is_answered_400(function: ScannedFunction) -> None:
     answer = function.get(headers={"X-CloudScheduler-ScheduleTime": "now"})
     question_problem(answer, 400, "invalid-request")
 
 
-def test_without_a_schedule_time_the_clock_decides(function: WatchedFunction) -> None:
+def test_without_a_schedule_time_the_clock_decides(function: ScannedFunction) -> None:
     query = {"aggregation": "granular", "frequency": "daily", "from": "2026-01-01"}
     entry: Any = function.get(query=query).json()
     last = date.fromisoformat(entry["coverage"][0]["periods"][-1]["end_date"])
@@ -184,7 +183,7 @@ def test_without_a_schedule_time_the_clock_decides(function: WatchedFunction) ->
 
 @pytest.mark.ours_only
 def test_a_bucket_that_may_not_be_listed_is_misconfigured_and_the_answer_points_to_the_check(
-    stack: Stack, function: WatchedFunction
+    stack: Stack, function: ScannedFunction
 ) -> None:
     stack.storage.denied.add("storage.objects.list")
     document = question_problem(function.get(), 500, "misconfigured")
@@ -216,7 +215,7 @@ def test_a_question_ends_in_time_whatever_hangs(stack: Stack, monkeypatch: pytes
     assert time.monotonic() - began < 10
 
 
-def test_head_is_get_without_a_body(stack: Stack, function: WatchedFunction) -> None:
+def test_head_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST, but=[date(2022, 4, 3)])
     query = {"require_complete": "true"}
     whole = function.get(query=query, headers=AS_OF)
@@ -226,7 +225,7 @@ def test_head_is_get_without_a_body(stack: Stack, function: WatchedFunction) -> 
         assert head.headers[name] == whole.headers[name]
 
 
-def test_a_question_changes_nothing(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_a_question_changes_nothing(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     land(stack, FIRST, LAST)
     before = {name: blob.generation for name, blob in bucket.blobs().items()}
     asked(function)
@@ -235,7 +234,7 @@ def test_a_question_changes_nothing(stack: Stack, function: WatchedFunction, buc
     assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
 
 
-def test_a_long_answer_is_packed_where_the_caller_takes_it(stack: Stack, function: WatchedFunction) -> None:
+def test_a_long_answer_is_packed_where_the_caller_takes_it(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST)
     query = {"aggregation": "granular", "frequency": "daily", "from": "2021-01-01"}
     raw = {}
@@ -251,7 +250,7 @@ def test_a_long_answer_is_packed_where_the_caller_takes_it(stack: Stack, functio
 
 @pytest.mark.ours_only
 def test_two_thousand_days_at_thirty_milliseconds_a_request_take_under_03_seconds(
-    stack: Stack, function: WatchedFunction
+    stack: Stack, function: ScannedFunction
 ) -> None:
     """The processor time always; on the clock where the machine is not busy with something else."""
     last = date(2022, 4, 5)

@@ -3,23 +3,22 @@
 import pytest
 
 from local.stack import Stack
-from tests.asked import DAY, MANIFEST, PREFIX, exports, only, span, statuses
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, MANIFEST, PREFIX, exports, only, span, statuses
 
 SPAN = span("2022-04-01", "2022-04-03")
 
 
 @pytest.fixture
-def with_a_day(stack: Stack, function: WatchedFunction) -> WatchedFunction:
+def with_a_day(stack: Stack, function: ScannedFunction) -> ScannedFunction:
     """The function, with the first day of the span brought in."""
     stack.exports.put(PREFIX, {"a.csv": b"a\n1\n"})
     only(function.post(DAY))
     return function
 
 
-def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: WatchedFunction) -> None:
+def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: ScannedFunction) -> None:
     answer = with_a_day.post({**SPAN, "dry_run": True})
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert statuses(answer) == {"2022-04-01": "complete", "2022-04-02": "planned", "2022-04-03": "planned"}
@@ -40,7 +39,7 @@ def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: Wat
     ],
 )
 def test_it_says_of_a_complete_period_what_the_rest_of_the_request_would_do(
-    stack: Stack, with_a_day: WatchedFunction, fields: dict[str, object], status: str
+    stack: Stack, with_a_day: ScannedFunction, fields: dict[str, object], status: str
 ) -> None:
     answer = with_a_day.post({**fields, "dry_run": True})
     assert (answer.status, exports(answer)[0]["status"]) == (200, status)
@@ -58,24 +57,24 @@ def test_nothing_is_asked_read_written_or_enqueued(stack: Stack, start_function:
 
 
 @pytest.mark.ours_only
-def test_it_costs_one_listing_a_thousand_manifests(stack: Stack, function: WatchedFunction) -> None:
+def test_it_costs_one_listing_a_thousand_manifests(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post(span("2010-01-01", "2023-09-09", dry_run=True))
     assert len(exports(answer)) == 5000
     assert stack.storage.requests.count() == stack.storage.requests.count("object.list") == 1
 
 
-def test_what_another_analytics_id_left_is_planned(with_a_day: WatchedFunction, function_with: StartFunction) -> None:
+def test_what_another_analytics_id_left_is_planned(with_a_day: ScannedFunction, function_with: StartFunction) -> None:
     assert with_a_day.post({**SPAN, "dry_run": True}).status == 200
     answer = function_with(ANALYTICS_ID="other").post({**SPAN, "dry_run": True})
     assert set(statuses(answer).values()) == {"planned"}
 
 
-def test_the_query_takes_it_too(function: WatchedFunction) -> None:
+def test_the_query_takes_it_too(function: ScannedFunction) -> None:
     query = {key: str(value) for key, value in SPAN.items()} | {"dry_run": "true"}
     assert set(statuses(function.post(query=query)).values()) == {"planned"}
 
 
-def test_the_log_has_one_line(with_a_day: WatchedFunction) -> None:
+def test_the_log_has_one_line(with_a_day: ScannedFunction) -> None:
     before = len(with_a_day.logs())
     with_a_day.post({**SPAN, "dry_run": True})
     (line,) = with_a_day.logs()[before:]

@@ -11,16 +11,15 @@ import pytest
 from local.faults import Kind
 from local.function import Answer
 from local.stack import QUEUE, Stack
-from tests.asked import exports, problem, span, statuses
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import exports, problem, span, statuses
 
 DAYS = ["2022-04-01", "2022-04-02", "2022-04-03"]
 HERE = span(DAYS[0], DAYS[-1])
 
 
-def enqueue(function: WatchedFunction, fields: Mapping[str, object] = HERE) -> Answer:
+def enqueue(function: ScannedFunction, fields: Mapping[str, object] = HERE) -> Answer:
     return function.post({**fields, "enqueue": True})
 
 
@@ -30,11 +29,11 @@ def bodies(stack: Stack) -> list[dict[str, Any]]:
     return sorted(found, key=lambda body: str(body["from"]))
 
 
-def last_log(function: WatchedFunction) -> dict[str, Any]:
+def last_log(function: ScannedFunction) -> dict[str, Any]:
     return function.logs()[-1]
 
 
-def test_every_period_that_is_not_complete_becomes_a_task(stack: Stack, function: WatchedFunction) -> None:
+def test_every_period_that_is_not_complete_becomes_a_task(stack: Stack, function: ScannedFunction) -> None:
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {"a.csv": b"a\n"})
     assert function.post(span(DAYS[1], DAYS[1])).status == 200
@@ -49,7 +48,7 @@ def test_every_period_that_is_not_complete_becomes_a_task(stack: Stack, function
     assert stack.exports.requests.count() == asked, "Usercentrics was asked"
 
 
-def test_a_queued_period_has_exactly_this_shape(function: WatchedFunction) -> None:
+def test_a_queued_period_has_exactly_this_shape(function: ScannedFunction) -> None:
     value = enqueue(function, span(DAYS[0], DAYS[0])).json()
     assert isinstance(value.pop("seconds"), float)
     assert value == {
@@ -73,7 +72,7 @@ def test_a_queued_period_has_exactly_this_shape(function: WatchedFunction) -> No
     }
 
 
-def test_with_nothing_left_to_queue_the_answer_is_200(stack: Stack, function: WatchedFunction) -> None:
+def test_with_nothing_left_to_queue_the_answer_is_200(stack: Stack, function: ScannedFunction) -> None:
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {"a.csv": b"a\n"})
     function.post(HERE)
@@ -82,12 +81,12 @@ def test_with_nothing_left_to_queue_the_answer_is_200(stack: Stack, function: Wa
     assert stack.tasks.requests.all() == []
 
 
-def test_a_span_without_a_finished_period_is_answered_200(stack: Stack, function: WatchedFunction) -> None:
+def test_a_span_without_a_finished_period_is_answered_200(stack: Stack, function: ScannedFunction) -> None:
     answer = enqueue(function, span("9999-01-01", "9999-01-02"))
     assert (answer.status, exports(answer), stack.tasks.requests.all()) == (200, [], [])
 
 
-def test_with_refresh_every_period_becomes_a_task_that_compares(stack: Stack, function: WatchedFunction) -> None:
+def test_with_refresh_every_period_becomes_a_task_that_compares(stack: Stack, function: ScannedFunction) -> None:
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {"a.csv": b"a\n"})
     function.post(HERE)
@@ -109,7 +108,7 @@ def test_with_refresh_every_period_becomes_a_task_that_compares(stack: Stack, fu
     ids=["a week", "a month"],
 )
 def test_a_single_period_becomes_one_task_that_names_its_first_day(
-    stack: Stack, function: WatchedFunction, fields: dict[str, str], start: str
+    stack: Stack, function: ScannedFunction, fields: dict[str, str], start: str
 ) -> None:
     answer = enqueue(function, fields)
     assert (answer.status, statuses(answer)) == (202, {start: "queued"})
@@ -117,7 +116,7 @@ def test_a_single_period_becomes_one_task_that_names_its_first_day(
     assert bodies(stack) == [kind | {"from": start, "to": start}]
 
 
-def test_a_single_period_that_is_complete_gets_no_task(stack: Stack, function: WatchedFunction) -> None:
+def test_a_single_period_that_is_complete_gets_no_task(stack: Stack, function: ScannedFunction) -> None:
     """Its task would only find it complete; with `refresh` it would be compared."""
     stack.exports.put(f"granular-{DAYS[0]}", {"a.csv": b"a\n"})
     one = {"aggregation": "granular", "frequency": "daily", "date": DAYS[0]}
@@ -128,13 +127,13 @@ def test_a_single_period_that_is_complete_gets_no_task(stack: Stack, function: W
     assert [body["refresh"] for body in bodies(stack)] == [True]
 
 
-def test_the_query_takes_it_too(stack: Stack, function: WatchedFunction) -> None:
+def test_the_query_takes_it_too(stack: Stack, function: ScannedFunction) -> None:
     query = {key: str(value) for key, value in HERE.items()} | {"enqueue": "true"}
     assert function.post(query=query).status == 202
     assert len(bodies(stack)) == 3
 
 
-def test_what_is_queued_arrives(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_what_is_queued_arrives(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {f"{day}.csv": day.encode()})
     stack.tasks.queue.targets = [function.url]
@@ -153,7 +152,7 @@ def test_the_key_is_not_read_and_nothing_is_written(
     assert bucket.names() == []
 
 
-def test_the_log_has_one_line_and_none_that_says_complete(stack: Stack, function: WatchedFunction) -> None:
+def test_the_log_has_one_line_and_none_that_says_complete(stack: Stack, function: ScannedFunction) -> None:
     """An alert waits for `export_complete`: a backfill that is only queued must not silence it."""
     stack.exports.put(f"granular-{DAYS[0]}", {"a.csv": b"a\n"})
     function.post(span(DAYS[0], DAYS[0]))
@@ -191,7 +190,7 @@ def test_a_queue_that_does_not_exist_is_named(stack: Stack, function_with: Start
     assert stack.exports.requests.count() == 0
 
 
-def test_a_missing_right_is_named(stack: Stack, function: WatchedFunction) -> None:
+def test_a_missing_right_is_named(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("task.create", Kind.STATUS, status="PERMISSION_DENIED", times=None)
     answer = enqueue(function)
     assert "roles/cloudtasks.enqueuer" in problem(answer, 500, "misconfigured")["detail"]
@@ -199,7 +198,7 @@ def test_a_missing_right_is_named(stack: Stack, function: WatchedFunction) -> No
 
 
 @pytest.mark.ours_only
-def test_a_bucket_that_may_not_be_read_is_named(stack: Stack, function: WatchedFunction) -> None:
+def test_a_bucket_that_may_not_be_read_is_named(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("object.list", Kind.STATUS, status=403, times=None)
     answer = enqueue(function)
     assert problem(answer, 500, "misconfigured")["detail"].startswith("BUCKET: ")
@@ -232,7 +231,7 @@ def test_breaking_off_says_which_are_queued_and_calling_again_queues_the_rest(
 # Large
 
 
-def test_ten_years_of_days_take_at_most_ten_seconds_at_30_ms_a_task(stack: Stack, function: WatchedFunction) -> None:
+def test_ten_years_of_days_take_at_most_ten_seconds_at_30_ms_a_task(stack: Stack, function: ScannedFunction) -> None:
     """The best of three, as the machine may be busy."""
     stack.faults.add("task.create", Kind.DELAY, seconds=0.03, times=None)
     took_s: list[float] = []
@@ -255,7 +254,7 @@ def test_5000_periods_are_taken_in_bounded_memory(stack: Stack, start_function: 
     assert len(stack.tasks.queue.tasks()) == 5001
 
 
-def test_two_fan_outs_at_once_do_not_disturb_each_other(stack: Stack, function: WatchedFunction) -> None:
+def test_two_fan_outs_at_once_do_not_disturb_each_other(stack: Stack, function: ScannedFunction) -> None:
     answers: list[Answer] = []
     threads = [threading.Thread(target=lambda: answers.append(enqueue(function))) for _ in range(2)]
     for thread in threads:

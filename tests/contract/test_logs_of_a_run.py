@@ -2,14 +2,15 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from local.faults import Kind
 from local.stack import API_KEY, Stack
-from tests.asked import DAY, FOLDER, PREFIX, file, only, problem, span
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction, told_secrets
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, FOLDER, PREFIX, file, only, problem, span
+from tests.support.secret_scan import secrets_in
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 FIELD = "logging.googleapis.com/trace"
@@ -22,14 +23,14 @@ PERIOD = {
 }
 
 
-def lines(function: WatchedFunction) -> list[dict[str, object]]:
-    """What was logged since the last look: nothing but JSON objects."""
+def lines(function: ScannedFunction) -> list[dict[str, object]]:
+    """What was logged since the last call of this: nothing but JSON objects."""
     parsed = [json.loads(line) for line in function.new_output().splitlines()]
     assert all(isinstance(line, dict) for line in parsed)
     return parsed
 
 
-def busy_run(stack: Stack, function: WatchedFunction, headers: dict[str, str] | None = None) -> None:
+def busy_run(stack: Stack, function: ScannedFunction, headers: dict[str, str] | None = None) -> None:
     """A run with a bit of everything: copied, removed, resumed, not available, failed, refused, wrong."""
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n", "gone.csv": b"a,b\n"})
     function.post(DAY)
@@ -46,7 +47,7 @@ def busy_run(stack: Stack, function: WatchedFunction, headers: dict[str, str] | 
     function.post({"aggregation": "nothing"}, headers=headers)
 
 
-def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack, function: WatchedFunction) -> None:
+def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack, function: ScannedFunction) -> None:
     busy_run(stack, function)
     said = lines(function)
     assert len(said) > 10
@@ -62,7 +63,7 @@ def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack
     } <= {str(line["message"]) for line in said}  # fmt: skip
 
 
-def test_a_copied_period_is_told_so(stack: Stack, function: WatchedFunction) -> None:
+def test_a_copied_period_has_two_log_lines(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
     only(function.post(DAY))
     copied, complete = lines(function)
@@ -87,8 +88,8 @@ def test_a_copied_period_is_told_so(stack: Stack, function: WatchedFunction) -> 
         (418, "ERROR", "export_failed", "export-service-error"),
     ],
 )
-def test_a_period_that_is_not_there_is_told_with_its_reason(
-    stack: Stack, function: WatchedFunction, status: int, severity: str, message: str, slug: str
+def test_a_period_that_fails_is_logged_with_its_reason(
+    stack: Stack, function: ScannedFunction, status: int, severity: str, message: str, slug: str
 ) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=status, times=None)
     answer = function.post(DAY)
@@ -97,7 +98,7 @@ def test_a_period_that_is_not_there_is_told_with_its_reason(
     assert line["detail"] == answer.json()["detail"]
 
 
-def test_a_refused_request_is_told(function: WatchedFunction) -> None:
+def test_a_refused_request_is_logged(function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "nothing"})
     (line,) = lines(function)
     assert (line["severity"], line["message"], line["error_type"]) == ("WARNING", "request_refused", "invalid-request")
@@ -114,7 +115,7 @@ def test_a_refused_request_is_told(function: WatchedFunction) -> None:
     ids=["traceparent", "X-Cloud-Trace-Context", "X-Cloud-Trace-Context, the trace alone"],
 )
 def test_every_line_of_a_traced_request_carries_its_trace(
-    stack: Stack, function: WatchedFunction, headers: dict[str, str]
+    stack: Stack, function: ScannedFunction, headers: dict[str, str]
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
     only(function.post(DAY, headers=headers))
@@ -125,7 +126,7 @@ def test_every_line_of_a_traced_request_carries_its_trace(
 
 
 @pytest.mark.parametrize("headers", [{}, {"traceparent": "nonsense"}, {"X-Cloud-Trace-Context": "1/2"}])
-def test_a_request_without_a_trace_has_none_in_its_lines(function: WatchedFunction, headers: dict[str, str]) -> None:
+def test_a_request_without_a_trace_has_none_in_its_lines(function: ScannedFunction, headers: dict[str, str]) -> None:
     only(function.post(DAY, headers=headers))
     assert not any(FIELD in line for line in lines(function))
 
@@ -155,11 +156,22 @@ def test_with_execution_ids_the_lines_are_still_json_objects(stack: Stack, funct
     ],
 )
 def test_the_search_for_secrets_finds_them(text: str) -> None:
-    assert told_secrets(f'{{"message": "{text}"}}')
+    assert secrets_in(f'{{"message": "{text}"}}')
 
 
-def test_the_search_for_secrets_lets_the_rest_pass(stack: Stack, function: WatchedFunction) -> None:
+def test_the_search_for_secrets_ignores_the_rest(stack: Stack, function: ScannedFunction) -> None:
     function.post({"day": "2022-04-01?x=1"})
     stack.exports.links[PREFIX] = ["https://elsewhere.example.org/file.csv"]
     problem(function.post(DAY), 502, "link-refused")
-    assert told_secrets("https://storage.googleapis.com/b/o is not one of DOWNLOAD_ORIGINS?") == []
+    assert secrets_in("https://storage.googleapis.com/b/o is not one of DOWNLOAD_ORIGINS?") == []
+
+
+def test_nothing_leaks_even_where_every_logger_is_at_debug(stack: Stack, tmp_path: Path) -> None:
+    """An operator who turns all logging up sees neither links' queries nor upload sessions nor the key."""
+    program = tmp_path / "loud.py"
+    program.write_text("import logging\nlogging.basicConfig(level=logging.DEBUG)\nfrom main import export_analytics\n")
+    stack.exports.put(PREFIX, {file(0): b"a,b\n" * 300_000, file(1): b"a,b\n1,2\n"})
+    stack.faults.add("link.get", Kind.RESET, name=file(0), after_bytes=100_000)
+    with ScannedFunction(stack.function_env(), source=program) as loud:
+        only(loud.post(DAY))
+        assert "DEBUG" in loud.new_output()

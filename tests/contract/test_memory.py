@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from local.stack import Stack
-from tests.asked import DAY, PREFIX, file, only, span, statuses
-from tests.conftest import StartFunction
+from tests.support.functions import StartFunction
+from tests.support.requests_and_answers import DAY, FOLDER, PREFIX, file, only, span, statuses
 
 MIB = 1024 * 1024
 BLOCK = b"a,b,c,d,e,f,g\n" + b"1,2,3,4,5,6,7\n" * (MIB // 14)
@@ -22,7 +22,9 @@ def file_of(size_mib: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(("count", "size_mib"), [pytest.param(1, 512, id="one"), pytest.param(8, 64, id="eight")])
-def test_a_copy_holds_one_block_a_file(stack: Stack, start_function: StartFunction, count: int, size_mib: int) -> None:
+def test_a_copy_keeps_one_block_a_file_in_memory(
+    stack: Stack, start_function: StartFunction, count: int, size_mib: int
+) -> None:
     """So that one of 2 GiB stays under 120 MB, and eight at once too: it is the same for any size."""
     stack.exports.put(PREFIX, {file(number): file_of(size_mib) for number in range(count)})
     function = start_function()
@@ -43,4 +45,19 @@ def test_400_periods_in_one_call_hold_no_more(stack: Stack, start_function: Star
     answer = function.post(span(days[0], days[-1]))
     assert statuses(answer) == dict.fromkeys(days, "copied")
     assert answer.json()["bytes_copied"] == 400 * SHORT_BYTES
+    assert 20_000_000 < function.peak_rss_bytes() < LIMIT_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.ours_only
+def test_a_file_of_5_gib_is_carried_in_constant_memory(stack: Stack, start_function: StartFunction) -> None:
+    """The stand-in makes it up from one block; the function's memory does not grow with it."""
+    size, block = 5 * 1024**3, b"a,b\n" * (1 << 20)
+    stack.exports.put(PREFIX, {file(0): (block for _ in range(size // len(block)))})
+    function = start_function()
+    assert only(function.post(DAY))["bytes_copied"] == size
+    source = stack.exports.files(PREFIX)[file(0)]
+    stored = stack.storage.objects(stack.bucket)[FOLDER + file(0)]
+    assert (stored.size, stored.crc32c) == (source.size, source.crc32c)
     assert 20_000_000 < function.peak_rss_bytes() < LIMIT_BYTES

@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
 from analytics_export.openapi import document
 from local.faults import Kind
 from local.stack import SECRET, Stack
-from tests.asked import DAY
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction, told_secrets
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY
+from tests.support.secret_scan import secrets_in
 
 CHECKS = [
     status_code_conformance,
@@ -39,17 +39,17 @@ def test_every_answer_is_a_documented_one(case: Any, function_with: StartFunctio
     """Asked with what the document allows and with what it does not."""
     response = case.call(base_url=function_with(**SOON_OVER).url, timeout=60)
     case.validate_response(response, checks=CHECKS)
-    assert told_secrets(f"{response.headers}\n{response.text}") == []
+    assert secrets_in(f"{response.headers}\n{response.text}") == []
 
 
-def test_the_document_is_what_the_function_answers(function: WatchedFunction) -> None:
+def test_the_document_is_what_the_function_answers(function: ScannedFunction) -> None:
     answer = function.get("openapi.json")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert answer.json() == document()
 
 
 def test_the_document_needs_no_settings() -> None:
-    with WatchedFunction({}) as function:
+    with ScannedFunction({}) as function:
         assert function.get("openapi.json").json() == document()
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from local.stack import Stack
-from tests.asked import DAY, FOLDER, MANIFEST, exports, file, only, problem, span, statuses
-from tests.bucket import Bucket
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, exports, file, only, problem, span, statuses
 
 SCHEDULED = {"X-CloudScheduler-ScheduleTime": "2022-04-04T09:00:00Z"}
 
@@ -28,37 +28,37 @@ def listings(stack: Stack) -> list[str]:
         pytest.param("monthly", "2024-02-29", "2024-02-01-2024-02-29", id="a leap month"),
     ],
 )
-def test_date_means_the_period_that_holds_the_day(
-    stack: Stack, function: WatchedFunction, aggregation: str, frequency: str, day: str, dates: str
+def test_date_means_the_period_that_contains_the_day(
+    stack: Stack, function: ScannedFunction, aggregation: str, frequency: str, day: str, dates: str
 ) -> None:
     export = only(function.post({"aggregation": aggregation, "frequency": frequency, "date": day}))
     assert (export["file_prefix"], export["status"]) == (f"{aggregation}-{dates}", "copied")
     assert listings(stack) == [f"{aggregation}-{dates}"]
 
 
-def test_from_and_to_mean_every_period_that_holds_a_day_of_the_span(stack: Stack, function: WatchedFunction) -> None:
+def test_from_and_to_mean_every_period_that_has_a_day_of_the_span(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "granular", "frequency": "weekly", "from": "2022-04-03", "to": "2022-04-11"})
     assert statuses(answer) == {"2022-03-28": "copied", "2022-04-04": "copied", "2022-04-11": "copied"}
     assert len(listings(stack)) == 3
 
 
-def test_a_span_leaves_out_what_is_not_finished(function: WatchedFunction) -> None:
+def test_a_span_leaves_out_what_is_not_finished(function: ScannedFunction) -> None:
     answer = function.post(span("2022-04-02", "2022-04-10"), headers=SCHEDULED)
     assert list(statuses(answer)) == ["2022-04-02", "2022-04-03"]
 
 
-def test_a_span_of_which_nothing_is_finished_is_wholly_in_the_bucket(stack: Stack, function: WatchedFunction) -> None:
+def test_a_span_of_which_nothing_is_finished_is_wholly_in_the_bucket(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post(span("2022-04-04", "2022-04-10"), headers=SCHEDULED)
     assert (answer.status, exports(answer)) == (200, [])
     assert listings(stack) == []
 
 
-def test_last_means_so_many_finished_periods(function: WatchedFunction) -> None:
+def test_last_means_so_many_finished_periods(function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "granular", "frequency": "monthly", "last": 3}, headers=SCHEDULED)
     assert list(statuses(answer)) == ["2022-01-01", "2022-02-01", "2022-03-01"]
 
 
-def test_a_span_skips_what_is_complete_without_asking(stack: Stack, function: WatchedFunction) -> None:
+def test_a_span_skips_what_is_complete_without_asking(stack: Stack, function: ScannedFunction) -> None:
     only(function.post(DAY))
     stack.exports.requests.clear()
     stack.storage.requests.clear()
@@ -71,7 +71,7 @@ def test_a_span_skips_what_is_complete_without_asking(stack: Stack, function: Wa
     assert complete["bytes"] == sum(info.size for info in stack.exports.files("granular-2022-04-01").values())
 
 
-def test_last_skips_what_is_complete_without_asking(stack: Stack, function: WatchedFunction) -> None:
+def test_last_skips_what_is_complete_without_asking(stack: Stack, function: ScannedFunction) -> None:
     request = {"aggregation": "granular", "frequency": "daily", "last": 2}
     function.post(request, headers=SCHEDULED)
     stack.exports.requests.clear()
@@ -79,12 +79,12 @@ def test_last_skips_what_is_complete_without_asking(stack: Stack, function: Watc
     assert listings(stack) == []
 
 
-def test_refresh_compares_what_is_complete(stack: Stack, function: WatchedFunction, bucket: Bucket) -> None:
+def test_refresh_compares_what_is_complete(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     function.post(span("2022-04-01", "2022-04-02"))
-    stack.exports.put("granular-2022-04-01", {file(0): b"issued,anew\n1,2\n"})
+    stack.exports.put("granular-2022-04-01", {file(0): b"issued,again\n1,2\n"})
     answer = function.post(span("2022-04-01", "2022-04-02", refresh=True))
     assert statuses(answer) == {"2022-04-01": "copied", "2022-04-02": "unchanged"}
-    assert bucket.contents(FOLDER) == {FOLDER + file(0): b"issued,anew\n1,2\n"}
+    assert bucket.contents(FOLDER) == {FOLDER + file(0): b"issued,again\n1,2\n"}
 
 
 @pytest.mark.parametrize(
@@ -95,20 +95,18 @@ def test_refresh_compares_what_is_complete(stack: Stack, function: WatchedFuncti
     ],
 )
 def test_a_single_period_is_always_compared(
-    stack: Stack, function: WatchedFunction, bucket: Bucket, fields: dict[str, str], headers: dict[str, str]
+    stack: Stack, function: ScannedFunction, bucket: Bucket, fields: dict[str, str], headers: dict[str, str]
 ) -> None:
     request = {"aggregation": "granular", "frequency": "daily"} | fields
     only(function.post(request, headers=headers))
     name = file(0, "granular-2022-04-03")
-    stack.exports.put("granular-2022-04-03", {name: b"issued,anew\n1,2\n"})
+    stack.exports.put("granular-2022-04-03", {name: b"issued,again\n1,2\n"})
     assert only(function.post(request, headers=headers))["status"] == "copied"
-    assert bucket.read(f"granular/daily/start_date=2022-04-03/{name}") == b"issued,anew\n1,2\n"
+    assert bucket.read(f"granular/daily/start_date=2022-04-03/{name}") == b"issued,again\n1,2\n"
 
 
-def test_what_stands_where_a_manifest_belongs_but_is_none_does_not_count_as_complete(
-    function: WatchedFunction, bucket: Bucket
-) -> None:
-    bucket.put(MANIFEST, b"somebody else's file\n")
+def test_an_invalid_manifest_does_not_count_as_complete(function: ScannedFunction, bucket: Bucket) -> None:
+    bucket.put(MANIFEST, b"another program's file\n")
     assert statuses(function.post(span("2022-04-01", "2022-04-01"))) == {"2022-04-01": "copied"}
     assert bucket.manifest("granular/daily/start_date=2022-04-01")["start_date"] == "2022-04-01"
 
@@ -122,7 +120,7 @@ def test_what_stands_where_a_manifest_belongs_but_is_none_does_not_count_as_comp
     ],
 )
 def test_a_finished_period_is_available_from_eight_on_the_day_after(
-    stack: Stack, function: WatchedFunction, frequency: str, day: str, available_at: datetime
+    stack: Stack, function: ScannedFunction, frequency: str, day: str, available_at: datetime
 ) -> None:
     request = {"aggregation": "granular", "frequency": frequency, "date": day}
     stack.clock.fixed = available_at.replace(hour=7, minute=59)

@@ -12,11 +12,11 @@ from analytics_export import tasks as module
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, UpstreamUnavailable
 from analytics_export.retries import Clock, Deadline
 from analytics_export.tasks import THREADS, FanOut, NewTask, TaskQueue, task_id
-from local.cloud_tasks import CloudTasks
 from local.faults import Faults, Kind
 from local.stack import QUEUE
-from local.task_rules import TASK_ID
-from tests.recorder import Recorder
+from local.tasks.cloud_tasks import CloudTasks
+from local.tasks.rules import TASK_ID
+from tests.support.answering import AnsweringServer
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def test_a_task_posts_its_body_to_wherever_the_queue_leads(queue: TaskQueue, ser
     assert task.http_request.headers["Content-Type"] == "application/json"
     assert json.loads(task.http_request.body) == {"from": 0}
     assert task.dispatch_deadline == timedelta(minutes=30)
-    with Recorder() as function:
+    with AnsweringServer() as function:
         service.queue.targets = [function.url]
         service.queue.wait_until_empty()
-        assert [json.loads(call.body) for call in function.calls] == [{"from": 0}]
+        assert [json.loads(body) for body in function.bodies] == [{"from": 0}]
 
 
 def test_nothing_is_taken_from_the_plan_before_it_is_needed(queue: TaskQueue, faults: Faults) -> None:
@@ -147,7 +147,7 @@ def test_a_task_that_is_refused_is_the_queues_fault(queue: TaskQueue, faults: Fa
     assert f"TASKS_QUEUE: {QUEUE} did not accept a task" in error.detail
 
 
-def test_the_first_definite_failure_ends_it_and_what_is_queued_is_told(
+def test_the_first_definite_failure_ends_it_and_names_what_is_queued(
     queue: TaskQueue, service: CloudTasks, faults: Faults
 ) -> None:
     faults.add("task.create", Kind.STATUS, status="PERMISSION_DENIED", skip=10, times=None)
@@ -215,7 +215,7 @@ def test_another_fan_out_is_not_swallowed_by_the_names_of_the_one_before(queue: 
     assert queued_labels(service) == {task.label for task in days(3)}
 
 
-def test_names_are_legal_tell_the_period_and_begin_differently() -> None:
+def test_task_names_are_legal_name_the_period_and_begin_differently() -> None:
     labels = [f"interaction-monthly-20{year:02}-{month:02}-01" for year in range(100) for month in range(1, 13)]
     names = [task_id("run", label) for label in labels]
     assert all(TASK_ID.fullmatch(name) and name.endswith(label) for name, label in zip(names, labels, strict=True))

@@ -6,13 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from analytics_export import export_request
+from analytics_export.errors import InvalidRequest
 from local.stack import Stack
-from tests.asked import DAY, PREFIX, exports, only, problem
-from tests.watched import WatchedFunction
+from tests.support import bad_requests
+from tests.support.bad_requests import DAILY
+from tests.support.functions import ScannedFunction
+from tests.support.requests_and_answers import DAY, PREFIX, exports, only, problem
 
 SCHEDULE_TIME = "X-CloudScheduler-ScheduleTime"
-DAILY = {"aggregation": "granular", "frequency": "daily"}
 
 
 @pytest.mark.parametrize(
@@ -28,12 +33,12 @@ DAILY = {"aggregation": "granular", "frequency": "daily"}
         "",
     ],
 )
-def test_a_json_body_is_taken_whatever_the_content_type_says(function: WatchedFunction, content_type: str) -> None:
+def test_a_json_body_is_taken_whatever_the_content_type_says(function: ScannedFunction, content_type: str) -> None:
     answer = function.post(DAY, headers={"Content-Type": content_type})
     assert only(answer)["file_prefix"] == PREFIX
 
 
-def test_a_body_without_a_length_is_taken(function: WatchedFunction) -> None:
+def test_a_body_without_a_length_is_taken(function: ScannedFunction) -> None:
     def blocks() -> Iterator[bytes]:
         yield json.dumps(DAY).encode()
 
@@ -41,13 +46,13 @@ def test_a_body_without_a_length_is_taken(function: WatchedFunction) -> None:
     assert answer.json()["exports"][0]["file_prefix"] == PREFIX
 
 
-def test_the_fields_may_come_in_the_query(function: WatchedFunction) -> None:
+def test_the_fields_may_come_in_the_query(function: ScannedFunction) -> None:
     assert only(function.post(query=DAY))["file_prefix"] == PREFIX
 
 
 @pytest.mark.parametrize("path", ["daily", "check/", "openapi.json/x", "CHECK"])
 @pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "PUT"])
-def test_any_other_path_is_answered_404(stack: Stack, function: WatchedFunction, method: str, path: str) -> None:
+def test_any_other_path_is_answered_404(stack: Stack, function: ScannedFunction, method: str, path: str) -> None:
     answer = function.post(DAY, method=method, path=path)
     assert answer.status == 404
     if method != "HEAD":
@@ -58,65 +63,74 @@ def test_any_other_path_is_answered_404(stack: Stack, function: WatchedFunction,
 
 @pytest.mark.parametrize("path", ["check", "openapi.json"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_questions_take_get_and_head(stack: Stack, function: WatchedFunction, method: str, path: str) -> None:
+def test_questions_take_get_and_head(stack: Stack, function: ScannedFunction, method: str, path: str) -> None:
     answer = function.post(DAY, method=method, path=path)
     problem(answer, 405, "invalid-request")
     assert answer.headers["Allow"] == "GET, HEAD"
     assert stack.exports.requests.count() == stack.storage.requests.count() == 0
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_other_methods_are_answered_405_with_allow(stack: Stack, function: WatchedFunction, method: str) -> None:
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
+def test_other_methods_are_answered_405_with_allow(stack: Stack, function: ScannedFunction, method: str) -> None:
     answer = function.post(DAY, method=method)
     assert problem(answer, 405, "invalid-request")["exports"] == []
     assert answer.headers["Allow"] == "GET, HEAD, POST"
-    assert stack.exports.requests.count() == 0
+    assert_nothing_was_asked(stack)
 
 
-@pytest.mark.parametrize(
-    ("fields", "says"),
-    [
-        ({"aggregation": "granular"}, "`frequency` is missing"),
-        ({"frequency": "daily"}, "`aggregation` is missing"),
-        (DAILY | {"aggregation": "both"}, '"interaction" or "granular"; got "both"'),
-        (DAILY | {"date": "01.04.2022"}, "YYYY-MM-DD"),
-        (DAILY | {"date": "2022-04-01", "last": 2}, "got date, last"),
-        (DAILY | {"from": "2022-04-01"}, "`from` together with `to`"),
-        (DAILY | {"last": 401}, "from 1 to 400"),
-        (DAILY | {"refresh": "yes"}, "true or false"),
-        (DAILY | {"day": "2022-04-01"}, 'Unknown field "day"'),
-        ([], "JSON array"),
-    ],
-)
-def test_a_wrong_request_is_answered_400_and_nobody_is_asked(
-    stack: Stack, function: WatchedFunction, fields: object, says: str
+def assert_nothing_was_asked(stack: Stack) -> None:
+    assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
+    assert {request.operation for request in stack.storage.requests.all()} <= {"bucket.get"}  # the test's own client
+
+
+BODIES = [
+    "no JSON", "an array", "NaN", "deep nesting", "a field twice", "an unknown field", "20 MB", "bytes that are no UTF-8",
+    "lone surrogates", "nothing",
+]  # fmt: skip
+FIELDS = [
+    "aggregation unknown", "date as Germans write it", "no such day", "date and last", "from alone", "last 401",
+    "refresh another string", "ten years of days",
+]  # fmt: skip
+"""One of each kind; the unit test of the request takes them all."""
+
+
+@pytest.mark.parametrize("row", BODIES)
+def test_a_body_that_holds_no_request_is_answered_400_and_nobody_is_asked(
+    stack: Stack, function: ScannedFunction, row: str
 ) -> None:
-    document = problem(function.post(fields), 400, "invalid-request")
+    body, says = bad_requests.BODIES[row]
+    document = problem(function.post(raw=body), 400, "invalid-request")
     assert says in document["detail"]
     assert (document["exports"], document["bytes_copied"]) == ([], 0)
-    assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
+    assert_nothing_was_asked(stack)
 
 
-@pytest.mark.parametrize(
-    "body", [b"nonsense", b"{" + b" " * 70_000 + b"}", b'{"last": NaN}'], ids=["not JSON", "too long", "NaN"]
-)
-def test_a_body_that_is_no_json_object_is_answered_400(function: WatchedFunction, body: bytes) -> None:
-    assert "JSON object" in problem(function.post(raw=body, query=DAY), 400, "invalid-request")["detail"]
+@pytest.mark.parametrize("row", FIELDS)
+def test_a_wrong_field_is_answered_400_and_nobody_is_asked(stack: Stack, function: ScannedFunction, row: str) -> None:
+    fields, names, says = bad_requests.FIELDS[row]
+    detail = problem(function.post(DAILY | fields), 400, "invalid-request")["detail"]
+    assert names in detail
+    assert says in detail
+    assert_nothing_was_asked(stack)
 
 
-def test_no_body_and_no_query_is_answered_400(function: WatchedFunction) -> None:
-    assert "aggregation" in problem(function.post(), 400, "invalid-request")["detail"]
+def test_a_field_twice_in_the_query_is_answered_400(function: ScannedFunction) -> None:
+    answer = function.post(query=[*DAILY.items(), ("date", "2022-04-01"), ("date", "2022-04-01")])
+    assert '"date" is given more than once' in problem(answer, 400, "invalid-request")["detail"]
 
 
-def test_a_field_in_body_and_query_is_answered_400(function: WatchedFunction) -> None:
+def test_a_field_in_body_and_query_is_answered_400(function: ScannedFunction) -> None:
     answer = function.post(DAY, query={"date": "2022-04-02"})
     assert '"date" is given more than once' in problem(answer, 400, "invalid-request")["detail"]
 
 
-def test_an_unfinished_period_by_date_is_answered_400(stack: Stack, function: WatchedFunction) -> None:
-    answer = function.post(DAILY | {"date": str(datetime.now(UTC).date() + timedelta(days=1))})
+@pytest.mark.parametrize(
+    "date", [str(datetime.now(UTC).date() + timedelta(days=1)), "9999-12-31"], ids=["tomorrow", "last"]
+)
+def test_an_unfinished_period_by_date_is_answered_400(stack: Stack, function: ScannedFunction, date: str) -> None:
+    answer = function.post(DAILY | {"date": date})
     assert "is not over yet" in problem(answer, 400, "period-not-finished")["detail"]
-    assert stack.exports.requests.count() == 0
+    assert_nothing_was_asked(stack)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +144,7 @@ def test_an_unfinished_period_by_date_is_answered_400(stack: Stack, function: Wa
     ],
 )
 def test_the_schedule_time_says_what_the_last_finished_period_is(
-    function: WatchedFunction, frequency: str, schedule_time: str, start: str, end: str
+    function: ScannedFunction, frequency: str, schedule_time: str, start: str, end: str
 ) -> None:
     """So a retry after midnight still means the same period."""
     fields = {"aggregation": "interaction", "frequency": frequency}
@@ -138,18 +152,51 @@ def test_the_schedule_time_says_what_the_last_finished_period_is(
     assert (export["start_date"], export["end_date"]) == (start, end)
 
 
-def test_the_schedule_time_decides_what_is_finished(function: WatchedFunction) -> None:
+def test_the_schedule_time_decides_what_is_finished(function: ScannedFunction) -> None:
     answer = function.post(DAY, headers={SCHEDULE_TIME: "2022-04-01T09:00:00Z"})
     problem(answer, 400, "period-not-finished")
 
 
-def test_a_schedule_time_that_is_no_time_is_answered_400(function: WatchedFunction) -> None:
+def test_a_schedule_time_that_is_no_time_is_answered_400(function: ScannedFunction) -> None:
     answer = function.post(DAILY, headers={SCHEDULE_TIME: "now"})
     assert SCHEDULE_TIME in problem(answer, 400, "invalid-request")["detail"]
 
 
-def test_without_a_schedule_time_the_clock_decides(stack: Stack, function: WatchedFunction) -> None:
+def test_without_a_schedule_time_the_clock_decides(stack: Stack, function: ScannedFunction) -> None:
     stack.clock.fixed = datetime.now(UTC) + timedelta(days=1)
     before = datetime.now(UTC).date()
     (export,) = exports(function.post(DAILY))
     assert export["start_date"] in {str(before - timedelta(days=1)), str(datetime.now(UTC).date() - timedelta(days=1))}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates().map(str),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+likely = st.sampled_from(["granular", "interaction", "daily", "weekly", "monthly", "2022-04-01", True, 3, 400])
+fields = st.dictionaries(st.sampled_from(export_request.FIELDS) | st.text(max_size=5), likely | json_values, max_size=6)
+bodies = fields.map(json.dumps).map(str.encode) | json_values.map(json.dumps).map(str.encode) | st.binary(max_size=200)
+queries = st.lists(
+    st.tuples(st.sampled_from(export_request.FIELDS) | st.text(max_size=5), likely.map(str) | st.text(max_size=20)),
+    max_size=4,
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+@given(body=bodies, query=queries)
+def test_no_request_is_answered_with_5xx_unless_it_is_valid(
+    body: bytes, query: list[tuple[str, str]], stack: Stack, function: ScannedFunction
+) -> None:
+    """Fuzzed over HTTP; the pure parser says which requests are valid, for those the period is not there (503)."""
+    stack.exports.makes_up_reports = False  # until the stack is reset
+    answer = function.post(raw=body, query=query)
+    by_name: dict[str, list[str]] = {}
+    for name, value in query:
+        by_name.setdefault(name, []).append(value)
+    try:
+        asked = export_request.parse(body=body, query=by_name, schedule_time=None, clock=lambda: datetime.now(UTC))
+    except InvalidRequest:
+        assert answer.status == 400
+    else:
+        assert answer.status == (503 if asked.exports else 200)

@@ -10,10 +10,9 @@ import pytest
 from local.faults import Kind
 from local.function import Answer
 from local.stack import Stack
-from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem, span
-from tests.bucket import Bucket
-from tests.conftest import StartFunction
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, file, only, problem, span
 
 WRONG = {
     "ANALYTICS_ID": "a/b",
@@ -47,7 +46,7 @@ def test_all_wrong_settings_are_named_together_with_the_form_they_want(
 
 def test_missing_settings_are_named_together(stack: Stack) -> None:
     env = {"STORAGE_EMULATOR_HOST": stack.storage_host}
-    with WatchedFunction(env) as function:
+    with ScannedFunction(env) as function:
         detail = problem(function.post(DAY), 500, "misconfigured")["detail"]
     assert re.findall(r"\b([A-Z_]{6,}) must be", detail) == ["ANALYTICS_ID", "BUCKET", "API_KEY_SECRET"]
 

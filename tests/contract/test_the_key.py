@@ -1,16 +1,14 @@
 """The API key: where it comes from, how often it is read, and that it goes into one header alone."""
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
+from analytics_export.http import session
 from local.faults import Kind
+from local.request_log import Request
 from local.stack import ANALYTICS_ID, API_KEY, SECRET, Stack
-from tests.asked import DAY, PREFIX, file, only, problem, span
-from tests.conftest import StartFunction
+from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.requests_and_answers import DAY, PREFIX, exports, file, only, problem, span
+from tests.support.secret_scan import forget_requests
 
 NEW_KEY = "another-secret-key-9876543210"
 
@@ -54,81 +52,99 @@ def test_a_named_version_is_the_one_that_is_read(stack: Stack, start_function: S
     assert [request.name for request in stack.secrets.requests.all()] == [f"{SECRET}/versions/1"]
 
 
-def test_space_around_the_key_does_not_matter(stack: Stack, start_function: StartFunction) -> None:
-    """`echo KEY | gcloud secrets versions add` adds a line end."""
-    stack.secrets.add_version(SECRET, f"{API_KEY}\n")
-    only(start_function().post(DAY))
-
-
-def test_a_key_that_could_not_be_read_is_read_by_the_next_call(stack: Stack, start_function: StartFunction) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "slug"),
+    [("PERMISSION_DENIED", 500, "misconfigured"), ("UNAVAILABLE", 503, "upstream-unavailable")],
+)
+def test_a_key_that_could_not_be_read_is_read_by_the_next_call(
+    stack: Stack, start_function: StartFunction, code: str, status: int, slug: str
+) -> None:
     function = start_function()
-    stack.faults.add("secret.access", Kind.STATUS, status="PERMISSION_DENIED")
-    problem(function.post(DAY), 500, "misconfigured")
+    stack.faults.add("secret.access", Kind.STATUS, status=code, times=None)
+    problem(function.post(DAY), status, slug)
+    stack.faults.clear()
     only(function.post(DAY))
 
 
-class Recorder(ThreadingHTTPServer):
-    """An export service that keeps what it is sent, whole."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Recording)
-        self.seen: list[tuple[str, str, dict[str, str]]] = []
-        self.answer: dict[str, list[str]] = {"downloadUrls": []}
-        self.location: str | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Recording(BaseHTTPRequestHandler):
-    server: Recorder
-
-    def do_GET(self) -> None:
-        self.server.seen.append((self.command, self.path, {name.lower(): text for name, text in self.headers.items()}))
-        body = json.dumps(self.server.answer).encode()
-        self.send_response(302 if self.server.location else 200)
-        if self.server.location:
-            self.send_header("Location", self.server.location)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
-        pass
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-def test_the_key_goes_into_the_x_api_key_header_and_nowhere_else(
-    stack: Stack, start_function: StartFunction, recorder: Recorder
+def test_a_secret_manager_that_is_unavailable_for_a_moment_is_waited_for(
+    stack: Stack, start_function: StartFunction
 ) -> None:
-    """Neither into the address of the export service, nor to the place where the files are."""
+    stack.faults.add("secret.access", Kind.STATUS, status="UNAVAILABLE", times=2)
+    only(start_function().post(DAY))
+    assert stack.secrets.requests.count() == 3
+
+
+def test_a_key_that_is_rotated_while_periods_are_under_way_is_taken_up(
+    stack: Stack, start_function: StartFunction
+) -> None:
+    """The periods that meet the refusal go on with the new key."""
+    function = start_function()
+    stack.faults.add("export.list", Kind.CALL, name="2022-05-02", call=lambda _request: rotate(stack))
+    assert function.post(span("2022-05-01", "2022-05-03")).status == 200
+    assert stack.secrets.requests.count() == 2
+
+
+@pytest.mark.parametrize("is_taken_up", [True, False], ids=["rotated", "refused"])
+def test_the_key_is_read_once_however_many_periods_meet_the_refusal(
+    stack: Stack, function: ScannedFunction, *, is_taken_up: bool
+) -> None:
+    only(function.post(DAY))
+    stack.exports.keys = {NEW_KEY}
+    if is_taken_up:
+        stack.secrets.add_version(SECRET, NEW_KEY)
+    forget_requests(stack)
+    answer = function.post(span("2022-04-01", "2022-05-30", refresh=True))
+    assert stack.secrets.requests.count() == 1
+    if is_taken_up:
+        assert answer.status == 200
+    else:
+        problem(answer, 502, "export-service-refused")
+        assert {each["error"]["type"] for each in exports(answer)} == {"export-service-refused"}
+
+
+# Where it goes
+
+
+def places(requests: list[Request]) -> set[str]:
+    """Headers, paths and queries that contained the key."""
+    return {place for request in requests for place in request.places_of(API_KEY)}
+
+
+def test_the_key_goes_to_the_export_service_in_one_header(stack: Stack, start_function: StartFunction) -> None:
+    only(start_function().post(DAY))
+    (listing,) = stack.exports.requests.all()
+    assert (listing.method, listing.path) == ("GET", f"/download/v2/analytics/{ANALYTICS_ID}/{PREFIX}")
+    assert listing.headers["x-api-key"] == API_KEY
+    assert places([listing]) == {"x-api-key"}
+
+
+def test_the_key_is_never_sent_to_a_links_host(stack: Stack, start_function: StartFunction) -> None:
+    """Nor to the bucket; after any other test this is checked too, for all that the test asked of Cloud Storage."""
+    stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n" * 1_000_000})
+    stack.faults.add("link.get", Kind.RESET, name=file(1), after_bytes=300_000)
+    function = start_function()
+    assert [only(function.post(DAY))["status"] for _ in range(2)] == ["copied", "unchanged"]
+    links = stack.storage.requests.of("link.get")
+    assert len(links) == 5, "each file, the longer one in two parts, and each again to be compared"
+    assert all(link.headers["user-agent"] for link in links), "headers are recorded"
+    assert places(stack.storage.requests.all()) == set()
+
+
+@pytest.mark.parametrize("where", ["export.list", "link.get"])
+def test_a_redirect_is_not_followed_with_the_key(stack: Stack, function: ScannedFunction, where: str) -> None:
+    headers = {"Location": f"{stack.storage.url}/elsewhere"}
+    redirect = stack.faults.add(where, Kind.REDIRECT, headers=headers, times=None)
+    slug = "export-service-error" if where == "export.list" else "link-refused"
+    assert "302" in problem(function.post(DAY), 502, slug)["detail"]
+    assert redirect.fired
+    assert [each.path for each in stack.storage.requests.all() if "elsewhere" in each.path] == []
+
+
+def test_a_cookie_of_one_party_is_not_kept_for_another(stack: Stack) -> None:
+    """All of them may live on one host."""
     stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
-    recorder.answer = {"downloadUrls": [f"{recorder.url}/files/a.csv?signature=1"]}
-    function = start_function(EXPORT_SERVICE_URL=recorder.url, DOWNLOAD_ORIGINS=recorder.url)
-    function.post(DAY)
-    (listing, *files) = recorder.seen
-    method, path, headers = listing
-    assert (method, path) == ("GET", f"/download/v2/analytics/{ANALYTICS_ID}/{PREFIX}")
-    assert headers["x-api-key"] == API_KEY
-    assert [name for name, text in headers.items() if API_KEY in text] == ["x-api-key"]
-    assert [path for _, path, _ in files][:1] == ["/files/a.csv?signature=1"]
-    assert not any(API_KEY in f"{path} {headers}" for _, path, headers in files)
-
-
-def test_a_redirect_of_the_export_service_is_not_followed_with_the_key(
-    start_function: StartFunction, recorder: Recorder
-) -> None:
-    recorder.location = f"{recorder.url}/elsewhere"
-    function = start_function(EXPORT_SERVICE_URL=recorder.url)
-    problem(function.post(DAY), 502, "export-service-error")
-    assert len(recorder.seen) == 1
+    stack.faults.add("link.get", Kind.SET_HEADERS, headers={"Set-Cookie": "party=a; Path=/"}, times=None)
+    kept = session(connections=1)
+    answer = kept.get(stack.exports.link(file(0)))
+    assert "party" in answer.headers["Set-Cookie"]
+    assert not kept.cookies

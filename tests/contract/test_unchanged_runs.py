@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from local.stack import Stack
-from tests.asked import DAY, FOLDER, MANIFEST, PREFIX, file, only
-from tests.bucket import Bucket
-from tests.watched import WatchedFunction
+from tests.support.destination import Bucket
+from tests.support.functions import ScannedFunction
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, file, only
 
 FILES = {file(number): b"a,b\n" + b"1,2\n" * 100_000 for number in range(5)}
 
@@ -23,7 +23,7 @@ FILES = {file(number): b"a,b\n" + b"1,2\n" * 100_000 for number in range(5)}
 )
 def test_a_run_that_finds_nothing_to_do_writes_nothing(
     stack: Stack,
-    function: WatchedFunction,
+    function: ScannedFunction,
     bucket: Bucket,
     files: dict[str, bytes],
     content_encoding: str | None,
@@ -39,7 +39,7 @@ def test_a_run_that_finds_nothing_to_do_writes_nothing(
 
 @pytest.mark.ours_only
 def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_four_more(
-    stack: Stack, function: WatchedFunction
+    stack: Stack, function: ScannedFunction
 ) -> None:
     stack.exports.put(PREFIX, FILES)
     only(function.post(DAY))
@@ -57,7 +57,7 @@ def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_four_more(
 
 
 @pytest.mark.ours_only
-def test_only_what_differs_is_copied(stack: Stack, function: WatchedFunction) -> None:
+def test_only_what_differs_is_copied(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, FILES)
     only(function.post(DAY))
     stack.storage.requests.clear()
@@ -67,7 +67,7 @@ def test_only_what_differs_is_copied(stack: Stack, function: WatchedFunction) ->
 
 
 def test_equal_files_without_a_manifest_get_one_and_are_not_copied_again(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     """As after a run that ended between the last file and the manifest."""
     stack.exports.put(PREFIX, FILES)
@@ -80,8 +80,8 @@ def test_equal_files_without_a_manifest_get_one_and_are_not_copied_again(
     assert MANIFEST in bucket.names()
 
 
-def test_a_file_somebody_changed_in_the_bucket_is_put_right(
-    stack: Stack, function: WatchedFunction, bucket: Bucket
+def test_a_file_that_was_changed_in_the_bucket_is_copied_again(
+    stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, FILES)
     only(function.post(DAY))
@@ -90,7 +90,7 @@ def test_a_file_somebody_changed_in_the_bucket_is_put_right(
     assert bucket.contents(FOLDER) == {FOLDER + name: data for name, data in FILES.items()}
 
 
-def test_a_new_order_in_the_listing_changes_nothing(stack: Stack, function: WatchedFunction) -> None:
+def test_a_new_order_in_the_listing_changes_nothing(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, FILES)
     only(function.post(DAY))
     stack.exports.put(PREFIX, dict(reversed(FILES.items())))

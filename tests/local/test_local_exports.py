@@ -16,8 +16,9 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcTransport,
 )
 
-from local.export_service import ReportPeriod, V1Form
+from local.export_service import V1Form
 from local.faults import Kind
+from local.report_period import ReportPeriod
 from local.reports import BLOCK_ROWS, report
 from local.stack import ANALYTICS_ID, API_KEY, SECRET, Stack
 
@@ -155,11 +156,18 @@ def test_links_live_as_long_as_wanted(stack: Stack) -> None:
     assert "ExpiredToken" in requests.get(link, timeout=10).text
 
 
-def test_the_log_holds_no_key_and_no_query(stack: Stack) -> None:
-    requests.get(f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}?apiKey={API_KEY}", timeout=10)
-    (request,) = stack.exports.requests.of("export.list")
-    assert (request.name, request.status) == (DAY, 200)
-    assert API_KEY not in repr(request)
+def test_the_log_can_be_searched_for_a_secret_and_never_prints_one(stack: Stack) -> None:
+    url = f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}"
+    requests.get(url, params={"apiKey": API_KEY}, headers={"Authorization": "Bearer a-token"}, timeout=10)
+    listing(stack)
+    by_query, by_header = stack.exports.requests.of("export.list")
+    assert (by_query.name, by_query.status, by_header.status) == (DAY, 200, 200)
+    assert (by_query.places_of(API_KEY), by_header.places_of(API_KEY)) == (["query"], ["x-api-key"])
+    assert (by_query.places_of("a-token"), by_query.places_of(ANALYTICS_ID)) == (["authorization"], ["path"])
+    assert by_header.headers["x-api-key"] == API_KEY
+    printed = f"{by_query} {by_header} {by_query.headers} {by_header.headers!r}"
+    assert "x-api-key" in printed
+    assert [secret for secret in (API_KEY, "a-token", "apiKey=") if secret in printed] == []
 
 
 def test_a_report_is_the_same_every_time_and_another_for_another_shard() -> None:

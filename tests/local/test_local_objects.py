@@ -10,9 +10,9 @@ from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
 from google.cloud.storage import Bucket
 
 from local.faults import Kind
-from local.fields import parse
-from local.objects import Change
 from local.stack import Stack
+from local.storage.fields import parse
+from local.storage.objects import Change
 
 HOSTILE_NAMES = [
     "../../outside.csv",
@@ -168,11 +168,11 @@ def test_missing_rights_are_a_fault_that_stays(stack: Stack, bucket: Bucket) -> 
 def test_observers_see_each_change_when_it_is_visible_and_whole(stack: Stack, bucket: Bucket) -> None:
     seen: list[tuple[Change, bytes | None]] = []
 
-    def look(change: Change) -> None:
+    def read(change: Change) -> None:
         info = stack.storage.objects(stack.bucket).get(change.name)
         seen.append((change, info.read_bytes() if info else None))
 
-    stack.storage.on_change(look)
+    stack.storage.on_change(read)
     bucket.blob("x").upload_from_string("1")
     bucket.blob("x").upload_from_string("22")
     bucket.blob("x").delete()
@@ -199,7 +199,13 @@ def test_connections_are_kept_and_counted(stack: Stack, http: requests.Session) 
 
 @pytest.mark.parametrize(
     "head",
-    [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"],
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
+    ],
 )
 def test_what_is_not_http_is_400(stack: Stack, head: bytes) -> None:
     with socket.create_connection(("127.0.0.1", stack.storage.server_port), timeout=5) as connection:
@@ -209,7 +215,7 @@ def test_what_is_not_http_is_400(stack: Stack, head: bytes) -> None:
 
 def test_a_body_is_asked_for_only_when_it_is_wanted(stack: Stack) -> None:
     path = f"/upload/storage/v1/b/{stack.bucket}/o?uploadType={{}}&name=x"
-    head = f"POST {path} HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     with socket.create_connection(("127.0.0.1", stack.storage.server_port), timeout=5) as connection:
         connection.sendall(head.format("media").encode())
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"

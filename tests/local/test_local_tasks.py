@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import grpc
@@ -15,11 +14,14 @@ from google.cloud.tasks_v2 import CloudTasksClient
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 from google.cloud.tasks_v2.types import HttpMethod, ListTasksRequest, Queue, Task
 
-from local.cloud_tasks import CloudTasks
 from local.faults import Faults, Kind
+from local.http.exchange import Exchange
+from local.http.response import Outcome, Response
+from local.http.server import Handler
 from local.stack import QUEUE, Stack
-from local.task_rules import RetryRules
-from tests.recorder import Recorder, Says
+from local.tasks.cloud_tasks import CloudTasks
+from local.tasks.rules import RetryRules
+from tests.support.answering import OPERATION, AnsweringServer, always, in_turn
 
 URL = "https://queue.invalid/"
 BODY = json.dumps({"aggregation": "granular"}).encode()
@@ -49,9 +51,10 @@ def client(tasks: CloudTasks) -> Iterator[CloudTasksClient]:
 
 
 @pytest.fixture
-def function() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
+def function() -> Iterator[AnsweringServer]:
+    with AnsweringServer() as server:
+        yield server
+        assert server.mistakes == []
 
 
 def a_task(task_id: str | None = None, **fields: Any) -> Task:
@@ -63,6 +66,13 @@ def a_task(task_id: str | None = None, **fields: Any) -> Task:
 def kept(task_id: str) -> Task:
     """As the queue gets it from CreateTask."""
     return a_task(task_id, dispatch_deadline=timedelta(minutes=30), schedule_time=datetime.now(UTC))
+
+
+def first_task(response: Response) -> Handler:
+    """The task "first" is answered so, every other one with 200."""
+    return lambda exchange: (
+        response if exchange.head.headers.value("X-CloudTasks-TaskName") == "first" else Response(200)
+    )
 
 
 def create(client: CloudTasksClient, task_id: str | None = None, **fields: Any) -> Task:
@@ -98,7 +108,7 @@ class TestCreate:
         assert len(tasks.queue.tasks()) == 1
 
     def test_refuses_a_name_for_a_while_after_its_task_has_ended(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
         create(client, "a")
@@ -220,38 +230,38 @@ class TestQueues:
 
 class TestDelivery:
     def test_a_task_reaches_the_function_once_with_the_headers_of_cloud_tasks(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
         create(client, "a", request={"headers": {"Content-Type": "application/json", "Host": "b", "X-Own": "1"}})
         tasks.queue.wait_until_empty()
-        (call,) = function.calls
-        headers = {name: value for name, value in call.headers.items() if name not in {"Accept-Encoding", "Host"}}
-        assert abs(float(headers.pop("X-CloudTasks-TaskETA")) - time.time()) < 5
+        (call,) = function.requests.all()
+        headers = {name: value for name, value in call.headers.items() if name not in {"accept-encoding", "host"}}
+        assert abs(float(headers.pop("x-cloudtasks-tasketa")) - time.time()) < 5
         assert headers == {
-            "Authorization": "Bearer local-oidc-token",
-            "Content-Length": str(len(BODY)),
-            "Content-Type": "application/json",
-            "User-Agent": "Google-Cloud-Tasks",
-            "X-CloudTasks-QueueName": "analytics-export",
-            "X-CloudTasks-TaskExecutionCount": "0",
-            "X-CloudTasks-TaskName": "a",
-            "X-CloudTasks-TaskRetryCount": "0",
-            "X-Own": "1",
+            "authorization": "Bearer local-oidc-token",
+            "content-length": str(len(BODY)),
+            "content-type": "application/json",
+            "user-agent": "Google-Cloud-Tasks",
+            "x-cloudtasks-queuename": "analytics-export",
+            "x-cloudtasks-taskexecutioncount": "0",
+            "x-cloudtasks-taskname": "a",
+            "x-cloudtasks-taskretrycount": "0",
+            "x-own": "1",
         }
-        assert call.headers["Host"] == function.url.removeprefix("http://")
-        assert (call.path, call.body) == ("/", BODY)
+        assert call.headers["host"] == function.url.removeprefix("http://")
+        assert (call.path, function.bodies) == ("/", [BODY])
 
     def test_the_path_of_the_tasks_url_stays(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
         create(client, request={"url": "https://queue.invalid/a/b"})
         tasks.queue.wait_until_empty()
-        assert [call.path for call in function.calls] == ["/a/b"]
+        assert [request.path for request in function.requests.all()] == ["/a/b"]
 
     def test_nothing_is_delivered_before_there_is_a_target(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         create(client, "a")
         with pytest.raises(TimeoutError, match="1 tasks were left"):
@@ -261,7 +271,7 @@ class TestDelivery:
         assert function.task_ids == ["a"]
 
     def test_a_task_is_not_delivered_before_its_time(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
         began = time.monotonic()
@@ -269,38 +279,40 @@ class TestDelivery:
         create(client, "now")
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["now", "later"]
-        assert function.calls[1].at - began > 0.25
+        assert function.requests.all()[1].at - began > 0.25
 
     def test_retries_tell_what_came_before(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         """As recorded from the service: 503 is no execution, 404 is; the reason for the retry is empty."""
-        statuses = iter([503, 404, 200])
-        function.answer = lambda _: Says(next(statuses))
+        function.answer = in_turn(*(always(Response(status)) for status in (503, 404, 200)))
         tasks.queue.targets = [function.url]
         create(client, "a")
         tasks.queue.wait_until_empty()
         names = ["RetryCount", "ExecutionCount", "PreviousResponse", "RetryReason"]
-        seen = [tuple(call.headers.get(f"X-CloudTasks-Task{name}") for name in names) for call in function.calls]
+        seen = [
+            tuple(request.headers.get(f"x-cloudtasks-task{name.lower()}") for name in names)
+            for request in function.requests.all()
+        ]
         assert seen == [("0", "0", None, None), ("1", "0", "503", ""), ("2", "1", "404", "")]
         assert [request.status for request in tasks.requests.of("task.deliver")] == [503, 404, 200]
 
     @pytest.mark.parametrize("status", [200, 202, 204])
     def test_every_2xx_ends_the_task(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, status: int
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, status: int
     ) -> None:
-        function.answer = lambda _: Says(status)
+        function.answer = always(Response(status))
         tasks.queue.targets = [function.url]
         create(client)
         tasks.queue.wait_until_empty()
-        assert len(function.calls) == 1
+        assert function.requests.count() == 1
         assert tasks.queue.gave_up == []
 
     @pytest.mark.parametrize("status", [302, 400, 409, 500])
     def test_after_the_last_attempt_the_task_is_deleted(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, status: int
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, status: int
     ) -> None:
-        function.answer = lambda _: Says(status)
+        function.answer = always(Response(status))
         tasks.queue.retry = RetryRules(max_attempts=3)
         tasks.queue.targets = [function.url]
         create(client, "a")
@@ -314,64 +326,64 @@ class TestDelivery:
         rules = RetryRules(min_backoff_s=10, max_backoff_s=300, max_doublings=3)
         assert [rules.backoff_s(failures) for failures in range(1, 9)] == [10, 20, 40, 80, 160, 240, 300, 300]
 
-    def test_the_backoff_is_waited_for(self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder) -> None:
-        function.answer = lambda _: Says(409)
+    def test_the_backoff_is_waited_for(
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
+    ) -> None:
+        function.answer = always(Response(409))
         tasks.queue.retry = RetryRules(max_attempts=4)  # 60, 120, 240 s: here 60, 120, 240 ms
         tasks.queue.targets = [function.url]
         create(client)
         tasks.queue.wait_until_empty()
-        waits = [later.at - earlier.at for earlier, later in pairwise(function.calls)]
+        waits = function.waits_s()
         assert [wait >= least for wait, least in zip(waits, (0.06, 0.12, 0.24), strict=True)] == [True] * 3
         assert sum(waits) < 2
 
     def test_a_longer_retry_after_is_waited_for(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        says = iter([Says(409, {"Retry-After": "500"}), Says(200)])
-        function.answer = lambda _: next(says)
+        function.answer = in_turn(always(Response(409, [("Retry-After", "500")])), always(Response(200)))
         tasks.queue.targets = [function.url]
         create(client)
         tasks.queue.wait_until_empty()
-        assert function.calls[1].at - function.calls[0].at >= 0.5
+        assert function.waits_s()[0] >= 0.5
 
     def test_no_answer_within_the_dispatch_deadline_counts_as_504(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        says = iter([Says(after_s=1), Says()])
-        function.answer = lambda _: next(says)
+        function.answer = in_turn(always(Response(200), after_s=1), always(Response(200)))
         tasks.queue.deadline_scale = 0.01
         tasks.queue.targets = [function.url]
         create(client, dispatch_deadline=timedelta(seconds=15))
         tasks.queue.wait_until_empty()
-        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "504"
-        assert function.calls[1].headers["X-CloudTasks-TaskExecutionCount"] == "0"
-        assert function.calls[1].at - function.calls[0].at < 0.9
+        assert function.headers("X-CloudTasks-TaskPreviousResponse")[1] == "504"
+        assert function.headers("X-CloudTasks-TaskExecutionCount")[1] == "0"
+        assert function.waits_s()[0] < 0.9
 
     def test_the_dispatch_deadline_is_for_the_whole_answer(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        says = iter([Says(body=b"x" * 50, byte_every_s=0.02), Says()])
-        function.answer = lambda _: next(says)
+        function.answer = always(Response(200, body=b"x" * 50))
+        function.faults.add(OPERATION, Kind.DRIP, seconds=0.01)
         tasks.queue.deadline_scale = 0.01
         tasks.queue.targets = [function.url]
         create(client, dispatch_deadline=timedelta(seconds=15))
         tasks.queue.wait_until_empty()
-        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "504"
+        assert function.headers("X-CloudTasks-TaskPreviousResponse")[1] == "504"
 
     def test_half_an_answer_counts_as_503(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        says = iter([Says(body=b"half", headers={"Content-Length": "8"}), Says()])
-        function.answer = lambda _: next(says)
+        function.answer = always(Response(200, body=b"half"))
+        function.faults.add(OPERATION, Kind.WRONG_LENGTH, shift=4)
         tasks.queue.targets = [function.url]
         create(client)
         tasks.queue.wait_until_empty()
-        assert function.calls[1].headers["X-CloudTasks-TaskPreviousResponse"] == "503"
+        assert function.headers("X-CloudTasks-TaskPreviousResponse")[1] == "503"
 
     def test_a_function_that_is_not_there_counts_as_503(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        with Recorder() as gone:
+        with AnsweringServer() as gone:
             pass
         tasks.queue.targets = [gone.url]
         create(client)
@@ -379,47 +391,48 @@ class TestDelivery:
             time.sleep(0.005)
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
-        assert function.calls[0].headers["X-CloudTasks-TaskPreviousResponse"] == "503"
+        assert function.headers("X-CloudTasks-TaskPreviousResponse")[0] == "503"
 
 
 class TestLimits:
     @pytest.mark.parametrize("limit", [1, 3])
     def test_no_more_calls_at_once_than_the_limit(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, limit: int
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, limit: int
     ) -> None:
-        function.answer = lambda _: Says(after_s=0.02)
+        function.answer = always(Response(200), after_s=0.02)
         tasks.queue.max_concurrent_dispatches = limit
         tasks.queue.targets = [function.url]
         for _ in range(12):
             create(client)
         tasks.queue.wait_until_empty()
         assert function.most_at_once == limit
-        assert len(function.calls) == 12
+        assert function.requests.count() == 12
 
     def test_no_more_calls_a_second_than_the_limit(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.pace.dispatches_per_second = 20
         for _ in range(6):
             create(client)
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
-        assert function.calls[-1].at - function.calls[0].at >= 5 / 20 - 0.02
+        assert sum(function.waits_s()) >= 5 / 20 - 0.02
 
     def test_several_instances_share_the_calls(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
-        with Recorder(lambda _: Says(after_s=0.1)) as one, Recorder(lambda _: Says(after_s=0.1)) as other:
+        slow = always(Response(200), after_s=0.1)
+        with AnsweringServer(slow) as one, AnsweringServer(slow) as other:
             tasks.queue.targets = [one.url, other.url]
             for _ in range(6):
                 create(client)
             tasks.queue.wait_until_empty()
-            assert (len(one.calls), len(other.calls)) == (3, 3)
+            assert (one.requests.count(), other.requests.count()) == (3, 3)
             assert (one.most_at_once, other.most_at_once) == (1, 1)
 
     @pytest.mark.parametrize(("status", "slow_downs"), [(503, 1), (429, 1), (500, 0), (409, 0)])
     def test_429_and_503_hold_up_the_other_tasks_and_other_errors_do_not(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, status: int, slow_downs: int
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, status: int, slow_downs: int
     ) -> None:
-        function.answer = lambda call: Says(status if call.task_id == "first" else 200)
+        function.answer = first_task(Response(status))
         tasks.queue.wait_scale = 0.3  # a slow-down of 0.3 s
         tasks.queue.retry = RetryRules(max_attempts=1)
         tasks.queue.max_concurrent_dispatches = 1
@@ -428,14 +441,13 @@ class TestLimits:
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["first", "second"]
-        assert (function.calls[1].at - function.calls[0].at >= 0.3) == (slow_downs > 0)
+        assert (function.waits_s()[0] >= 0.3) == (slow_downs > 0)
         assert tasks.queue.pace.slow_downs == slow_downs
 
     def test_slow_downs_grow_with_each_503_in_a_row(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        statuses = iter([503, 503, 503, 200, 503, 200])
-        function.answer = lambda _: Says(next(statuses))
+        function.answer = in_turn(*(always(Response(status)) for status in (503, 503, 503, 200, 503, 200)))
         tasks.queue.wait_scale = 0.15
         tasks.queue.retry = RetryRules(max_attempts=1)
         tasks.queue.max_concurrent_dispatches = 1
@@ -443,7 +455,7 @@ class TestLimits:
             create(client, f"task-{number}")
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
-        waits = [later.at - earlier.at for earlier, later in pairwise(function.calls)]
+        waits = function.waits_s()
         assert waits[0] >= 0.15
         assert waits[1] >= 0.3
         assert waits[2] >= 0.6
@@ -452,36 +464,36 @@ class TestLimits:
         assert len(tasks.queue.gave_up) == 4
 
     def test_a_503_may_ask_for_a_longer_pause(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        function.answer = lambda call: Says(503, {"Retry-After": "300"}) if call.task_id == "first" else Says()
+        function.answer = first_task(Response(503, [("Retry-After", "300")]))
         tasks.queue.retry = RetryRules(max_attempts=1)
         tasks.queue.max_concurrent_dispatches = 1
         create(client, "first")
         create(client, "second")
         tasks.queue.targets = [function.url]
         tasks.queue.wait_until_empty()
-        assert function.calls[1].at - function.calls[0].at >= 0.3
+        assert function.waits_s()[0] >= 0.3
 
 
 class TestOperating:
     def test_a_paused_queue_takes_tasks_and_delivers_none(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
         assert client.pause_queue(name=QUEUE).state == Queue.State.PAUSED
         create(client, "a")
         with pytest.raises(TimeoutError):
             tasks.queue.wait_until_empty(0.15)
-        assert function.calls == []
+        assert function.requests.all() == []
         assert client.resume_queue(name=QUEUE).state == Queue.State.RUNNING
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["a"]
 
     def test_a_purge_ends_what_waits_and_forgets_what_is_under_way(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
-        function.answer = lambda _: Says(409)
+        function.answer = always(Response(409))
         fault = faults.add("task.deliver", Kind.HOLD, name="running")
         tasks.queue.max_concurrent_dispatches = 1
         tasks.queue.targets = [function.url]
@@ -498,9 +510,9 @@ class TestOperating:
         assert tasks.queue.gave_up == []
 
     def test_the_listing_tells_how_often_a_task_was_tried(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        function.answer = lambda _: Says(409)
+        function.answer = always(Response(409))
         tasks.queue.retry = RetryRules(min_backoff_s=3600_000)
         tasks.queue.targets = [function.url]
         create(client, "a")
@@ -508,19 +520,19 @@ class TestOperating:
             time.sleep(0.01)
         assert [task.dispatch_count for task in client.list_tasks(parent=QUEUE)] == [1]
 
-    def test_stopping_breaks_off_what_is_under_way(self, faults: Faults, function: Recorder) -> None:
+    def test_stopping_breaks_off_what_is_under_way(self, faults: Faults, function: AnsweringServer) -> None:
         ended = threading.Event()
 
-        def answer(_: object) -> Says:
+        def answer(_: Exchange) -> Outcome:
             ended.wait(20)
-            return Says()
+            return Response(200)
 
         function.answer = answer
         service = CloudTasks(QUEUE, faults=faults)
         service.start()
         service.queue.targets = [function.url]
         service.queue.add(kept("a"))
-        while not function.calls:
+        while not function.requests.all():
             time.sleep(0.005)
         began = time.monotonic()
         service.stop()
@@ -563,19 +575,19 @@ class TestFaults:
         assert len(tasks.queue.tasks()) == 1
 
     def test_a_task_may_be_delivered_two_times_at_once(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
-        function.answer = lambda _: Says(after_s=0.1)
+        function.answer = always(Response(200), after_s=0.1)
         faults.add("task.deliver", Kind.TWICE)
         tasks.queue.targets = [function.url]
         create(client, "a")
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["a", "a"]
         assert function.most_at_once == 2
-        assert [call.headers["X-CloudTasks-TaskRetryCount"] for call in function.calls] == ["0", "0"]
+        assert function.headers("X-CloudTasks-TaskRetryCount") == ["0", "0"]
 
     def test_a_task_may_be_delivered_once_more_after_it_was_done(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         faults.add("task.deliver", Kind.AGAIN)
         tasks.queue.targets = [function.url]
@@ -585,18 +597,17 @@ class TestFaults:
         assert function.most_at_once == 1
 
     def test_a_copy_that_fails_brings_nothing_back(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
-        statuses = iter([200, 500])
-        function.answer = lambda _: Says(next(statuses))
+        function.answer = in_turn(always(Response(200)), always(Response(500)))
         faults.add("task.deliver", Kind.AGAIN)
         tasks.queue.targets = [function.url]
         create(client, "a")
         tasks.queue.wait_until_empty()
-        assert len(function.calls) == 2
+        assert function.requests.count() == 2
 
     def test_a_task_may_come_late_and_after_others(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         faults.add("task.deliver", Kind.DELAY, name="^a$", seconds=0.2, times=None)
         tasks.queue.max_concurrent_dispatches = 1
@@ -607,7 +618,7 @@ class TestFaults:
         assert function.task_ids == ["b", "c", "a"]
 
     def test_the_queue_may_take_the_functions_answer_for_another(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         """429 in its place: no instance was free. A lost answer: the function did it, and is called again."""
         faults.add("task.deliver", Kind.STATUS, status=429, headers={"Retry-After": "100"})
@@ -616,10 +627,10 @@ class TestFaults:
         create(client, "a")
         tasks.queue.wait_until_empty()
         assert [request.status for request in tasks.requests.of("task.deliver")] == [429, 503, 200]
-        assert [call.headers["X-CloudTasks-TaskPreviousResponse"] for call in function.calls] == ["429", "503"]
+        assert function.headers("X-CloudTasks-TaskPreviousResponse") == ["429", "503"]
 
     def test_a_delivery_may_be_held_and_watched(
-        self, client: CloudTasksClient, tasks: CloudTasks, function: Recorder, faults: Faults
+        self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         seen = []
         faults.add("task.deliver", Kind.CALL, call=lambda request: seen.append(request.name))
@@ -627,7 +638,7 @@ class TestFaults:
         tasks.queue.targets = [function.url]
         create(client, "a")
         fault.wait_until_reached()
-        assert (seen, function.calls) == (["a"], [])
+        assert (seen, function.requests.all()) == (["a"], [])
         fault.release()
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["a"]
@@ -641,7 +652,7 @@ class TestTheStack:
             client.create_task(parent=env["TASKS_QUEUE"], task=a_task("a"))
             assert [task.name for task in stack.tasks.queue.tasks()] == [f"{QUEUE}/tasks/a"]
 
-    def test_resets_the_queue(self, stack: Stack, function: Recorder) -> None:
+    def test_resets_the_queue(self, stack: Stack, function: AnsweringServer) -> None:
         queue = stack.tasks.queue
         queue.targets = [function.url]
         queue.max_concurrent_dispatches = 7

@@ -16,7 +16,7 @@ from local.faults import Kind
 from local.stack import Stack
 
 if TYPE_CHECKING:
-    from local.objects import Change
+    from local.storage.objects import Change
 
 QUANTUM = 256 << 10
 DATA = bytes(range(256)) * 4096 + b"the odd end"

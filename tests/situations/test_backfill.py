@@ -1,7 +1,6 @@
 """A backfill through the queue: tasks come twice, late and at once, services fail, instances die. It ends complete."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,25 +13,22 @@ from analytics_export.report import Status
 from analytics_export.retries import Clock
 from local.faults import Kind
 from local.function import FunctionProcess
-from tests.backfill import Backfill, days
-from tests.situations.world import World
+from tests.support.backfill import Backfill, days
+from tests.support.world import World
 
 pytestmark = pytest.mark.ours_only
 
 
-@pytest.fixture(scope="module")
-def instances(_shared: World) -> list[FunctionProcess]:
+@pytest.fixture
+def instances(world: World) -> list[FunctionProcess]:
     """Two instances of the function; each serves one request at a time, as far as the queue sends them so."""
-    return [_shared.start(), _shared.start()]
+    return [world.shared(instance=1), world.shared(instance=2)]
 
 
 @pytest.fixture
-def backfill(world: World, instances: list[FunctionProcess]) -> Iterator[Backfill]:
+def backfill(world: World, instances: list[FunctionProcess]) -> Backfill:
     """Twelve days, nothing of them in the bucket."""
-    yield Backfill(world.stack, instances, random.Random(1), days(12))
-    for instance in instances:
-        if not instance.is_running:
-            instance.start()
+    return Backfill(world.stack, instances, random.Random(1), days(12))
 
 
 EVERY_TASK: dict[str, dict[str, Any]] = {
@@ -56,7 +52,7 @@ def test_every_task(backfill: Backfill, fault: dict[str, Any]) -> None:
     assert not fault or sum(backfill.stack.faults.fired.values()) == 12
 
 
-def test_the_comparison_would_see_it(backfill: Backfill) -> None:
+def test_the_comparison_finds_what_is_wrong(backfill: Backfill) -> None:
     backfill.run()
     stack, (name, info) = (
         backfill.stack,
@@ -104,7 +100,7 @@ def test_cloud_scheduler_runs_the_same_periods_meanwhile(backfill: Backfill) -> 
     assert backfill.wrong == []
 
 
-def test_a_period_that_is_not_there_holds_nothing_up(backfill: Backfill) -> None:
+def test_a_period_that_is_not_available_delays_no_other(backfill: Backfill) -> None:
     """Its task is done at once; the next round, or the catch-up, finds it when it is there."""
     gap = backfill.days[4]
     missing = backfill.stack.faults.add("export.list", Kind.STATUS, name=gap, status=404, times=1)
@@ -114,9 +110,9 @@ def test_a_period_that_is_not_there_holds_nothing_up(backfill: Backfill) -> None
     assert (queue.pace.slow_downs, queue.gave_up) == (0, [])
 
 
-def test_a_period_that_outlasts_one_call_is_gone_on_with(world: World, backfill: Backfill) -> None:
+def test_a_period_that_outlasts_one_call_is_continued_by_the_next(world: World, backfill: Backfill) -> None:
     """Each try brings in what it can; `deadline` is 409 for a task, so the other periods go on at full speed."""
-    slow = world.start(DEADLINE_SECONDS="0.5", PARALLEL_TRANSFERS="1")
+    slow = world.shared(DEADLINE_SECONDS="0.5", PARALLEL_TRANSFERS="1")
     day = backfill.days[0]
     files = {f"granular-{day}-{number:012d}.csv": b"a\n" * (number + 1) for number in range(4)}
     world.stack.exports.put(f"granular-{day}", files)
@@ -130,7 +126,6 @@ def test_a_period_that_outlasts_one_call_is_gone_on_with(world: World, backfill:
     assert statuses[-1] == 200
     assert world.stack.tasks.queue.pace.slow_downs == 0
     assert {exports["status"] for exports in _exports(slow.post(span))} == {"complete"}
-    slow.stop()
 
 
 def test_cloud_tasks_fails_in_the_middle_of_a_fan_out(

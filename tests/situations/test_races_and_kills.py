@@ -8,21 +8,10 @@ from typing import Any
 
 import pytest
 
-from local.function import FunctionProcess
-from tests.situations.world import (
-    DAY,
-    FOLDER,
-    MANIFEST,
-    MB,
-    PREFIX,
-    SPAN,
-    World,
-    export_of,
-    exports_of,
-    shards,
-    slug,
-    wait_for,
-)
+from tests.support.functions import ScannedFunction
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, SPAN, exports, only, slug
+from tests.support.source_files import MB, shards
+from tests.support.world import World, wait_for
 
 pytestmark = pytest.mark.ours_only
 
@@ -51,19 +40,19 @@ MEETINGS = {
 """What the first and the second of two runs are asked for."""
 
 
-@pytest.fixture(scope="module")
-def other(_shared: World) -> FunctionProcess:
+@pytest.fixture
+def other(world: World) -> ScannedFunction:
     """A second instance of the function, which knows nothing of the first."""
-    return _shared.start()
+    return world.shared(instance=2)
 
 
 @pytest.mark.parametrize("size", [3 * MB, 60_000], ids=["long files", "short files"])
 @pytest.mark.parametrize("meeting", MEETINGS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_two_runs_of_equal_content_meet(
-    stage: str, meeting: str, size: int, world: World, other: FunctionProcess
+    stage: str, meeting: str, size: int, world: World, other: ScannedFunction
 ) -> None:
-    """One run stands at a stage while another goes through from start to end; then the first goes on."""
+    """One run is stopped at a stage while another runs from start to end; then the first continues."""
     world.issue(shards(size=size))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage] | in_one_request(stage, size))
     asked_first, asked_second = MEETINGS[meeting]
@@ -89,7 +78,7 @@ def in_one_request(stage: str, size: int) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("change", ["other bytes", "fewer files", "more files"])
 def test_a_new_issue_is_copied_by_another_run_meanwhile(
-    stage: str, change: str, asked: dict[str, object], world: World, other: FunctionProcess
+    stage: str, change: str, asked: dict[str, object], world: World, other: ScannedFunction
 ) -> None:
     """The first run began with the old issue; both end, and the bucket is the new one, whole."""
     world.manifests_may_lag = True
@@ -104,7 +93,7 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
     world.check_right()
 
 
-def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: FunctionProcess) -> None:
+def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: ScannedFunction) -> None:
     """While one run is about to remove it, a new issue names it again and another run brings it."""
     world.issue(shards(3, mark="old"))
     assert world.call().status == 200
@@ -120,7 +109,7 @@ def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, 
 
 
 @pytest.mark.parametrize("attempt", range(6))
-def test_two_runs_start_together(attempt: int, world: World, other: FunctionProcess) -> None:
+def test_two_runs_start_together(attempt: int, world: World, other: ScannedFunction) -> None:
     """From the start, at full speed, again and again."""
     world.issue(shards(6, mark=f"try{attempt}", size=400_000))
     first, second = world.call_in_background(), world.call_in_background(other)
@@ -129,7 +118,7 @@ def test_two_runs_start_together(attempt: int, world: World, other: FunctionProc
 
 
 def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
-    """Two instances are told different contents for one period, always: one of the two wins, wholly."""
+    """Two instances always get different contents for one period: the bucket ends as one of the two, never as a mixture."""
     world.manifests_may_lag = True
     from local.stack import Stack  # noqa: PLC0415
 
@@ -171,7 +160,7 @@ def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, objec
     assert again == set(shards()) - done
 
 
-def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
+def test_a_run_finishes_after_sigterm(world: World) -> None:
     """SIGTERM: what is under way ends well within the platform's ten seconds, and a later run finds it right."""
     world.issue(shards())
     victim = world.start()
@@ -182,10 +171,10 @@ def test_a_run_that_is_asked_to_end_may_finish(world: World) -> None:
     hold.release()
     assert running.result().status == 200
     world.check_right()
-    assert export_of(world.call())["status"] == "unchanged"
+    assert only(world.call())["status"] == "unchanged"
 
 
-def _ignoring_errors(world: World, victim: FunctionProcess, asked: dict[str, object]) -> None:
+def _ignoring_errors(world: World, victim: ScannedFunction, asked: dict[str, object]) -> None:
     try:
         world.call(asked, victim)
     except OSError:
@@ -193,23 +182,23 @@ def _ignoring_errors(world: World, victim: FunctionProcess, asked: dict[str, obj
 
 
 def _is_settled(world: World) -> bool:
-    """Everything but the file that is held has landed, or nothing can."""
+    """Everything but the file that a fault delays has landed, or nothing can."""
     before = set(world.objects())
     time.sleep(0.15)
     return before == set(world.objects())
 
 
-def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
+def test_calls_in_a_row_with_a_short_deadline_complete_the_period(world: World) -> None:
     """Each says 503 `deadline` and moves on; no file is copied twice."""
     files = shards(28, size=400_000)
     world.issue(files)
     world.stack.faults.add("link.get", "throttle", bytes_per_s=800_000, times=None)
-    hurried = world.start(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="4")
+    hurried = world.shared(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="4")
     counts = [0]
     while (answer := world.call(function=hurried)).status != 200:
         assert (answer.status, slug(answer)) == (503, "deadline")
         assert int(answer.headers["Retry-After"]) > 0
-        export = export_of(answer)
+        export = only(answer, 503)
         assert (export["status"], export["error"]["type"]) == ("incomplete", "deadline")
         assert world.manifest() is None
         counts.append(len(world.objects()))
@@ -220,14 +209,14 @@ def test_calls_in_a_row_with_a_short_deadline_get_there(world: World) -> None:
 
 
 def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
-    """The periods that were not reached are told as incomplete; the first is, whatever the time, and moves on."""
-    hurried = world.start(DEADLINE_SECONDS="0.001")
+    """Periods that were not reached are reported as incomplete; the first one makes progress whatever the time."""
+    hurried = world.shared(DEADLINE_SECONDS="0.001")
     span = {"aggregation": "granular", "frequency": "daily", "from": "2022-05-01", "to": "2022-05-03"}
     files = 0
     for _ in range(3):
         answer = world.call(span, hurried)
         assert (answer.status, slug(answer)) == (503, "deadline")
-        assert [export["status"] for export in exports_of(answer)][1:] == ["incomplete"] * 2
+        assert [export["status"] for export in exports(answer)][1:] == ["incomplete"] * 2
         files, before = len(world.objects("granular/daily/")), files
         assert files > before
     assert world.stack.exports.requests.count("export.list") == 3
@@ -237,17 +226,17 @@ def test_what_is_there_may_be_compared_after_the_deadline(world: World) -> None:
     """A period whose files have all landed ends, however slow the comparison is."""
     world.issue(shards(12, size=1000))
     assert world.call().status == 200
-    world.stack.client().bucket(world.stack.bucket).blob(MANIFEST).delete()
+    world.delete(MANIFEST)
     world.stack.faults.add("link.get", "delay", seconds=0.5, times=None)
-    answer = world.call(function=world.start(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="2"))
+    answer = world.call(function=world.shared(DEADLINE_SECONDS="1", PARALLEL_TRANSFERS="2"))
     assert answer.status == 200
     world.check_right()
 
 
-def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) -> None:
+def test_every_call_of_a_span_makes_progress_however_little_time_it_has(world: World) -> None:
     """Complete periods are no progress: the first that is not complete goes on."""
     world.issue(shards(3, size=1000))
-    hurried = world.start(DEADLINE_SECONDS="0.001")
+    hurried = world.shared(DEADLINE_SECONDS="0.001")
     seen = 0
     for _ in range(20):
         answer = world.call(SPAN, hurried)
@@ -256,12 +245,12 @@ def test_every_call_of_a_span_moves_on_however_little_time_it_has(world: World) 
         files = len(world.objects("granular/daily/"))
         assert files > seen
         seen = files
-    assert [export["status"] for export in exports_of(answer)][:2] == ["complete", "complete"]
+    assert [export["status"] for export in exports(answer)][:2] == ["complete", "complete"]
     assert answer.status == 200
 
 
 def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -> None:
-    """The bucket sits on it for longer than a stall; it is sent again, and the run writes its manifest meanwhile."""
+    """The bucket delays it for longer than a stall; it is sent again, and the run writes its manifest meanwhile."""
     world.issue(shards(1, mark="old", size=1000))
     assert world.call().status == 200
     world.issue(shards(1, mark="new", size=1000))
@@ -272,21 +261,21 @@ def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -
     world.check_right()
 
 
-def test_a_listing_that_outlasts_the_deadline_still_lets_every_call_move_on(world: World) -> None:
+def test_every_call_makes_progress_though_the_listing_outlasts_the_deadline(world: World) -> None:
     """One file a call, at the least."""
     world.issue(shards(3, size=1000))
     world.stack.faults.add("export.list", "delay", seconds=0.5, times=None)
-    hurried = world.start(DEADLINE_SECONDS="0.3")
+    hurried = world.shared(DEADLINE_SECONDS="0.3")
     assert [world.call(function=hurried).status for _ in range(3)] == [503, 503, 200]
     world.check_right()
 
 
-def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world: World, other: FunctionProcess) -> None:
-    """One run has looked for the last time and is about to write its manifest; another has replaced the files."""
+def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world: World, other: ScannedFunction) -> None:
+    """One run has compared for the last time and is about to write its manifest; another has replaced the files."""
     world.manifests_may_lag = True
     world.issue(shards(2, mark="old"))
     assert world.call().status == 200
-    world.stack.client().bucket(world.stack.bucket).blob(MANIFEST).delete()
+    world.delete(MANIFEST)
     manifest = world.stack.faults.add("object.insert", "hold", name=MANIFEST)
     slower = world.call_in_background()
     manifest.wait_until_reached()

@@ -25,7 +25,9 @@ from analytics_export.logs import Log
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.report import ExportResult, Status
 from local.faults import Kind
-from tests.situations.world import DAY, PREFIX, World, crc32c, shards, slug, wait_for
+from tests.support.requests_and_answers import DAY, PREFIX, slug
+from tests.support.source_files import crc32c, shards
+from tests.support.world import World, wait_for
 
 pytestmark = pytest.mark.ours_only
 
@@ -91,7 +93,7 @@ def test_the_answer_is_out_in_time_when(
     world: World,
     start_app: StartApp,
 ) -> None:
-    """It is 503 `deadline`, and names what was waited for; the next call, without the fault, makes it right."""
+    """It is 503 `deadline`, and names the service; the next call, without the fault, makes it right."""
     files = shards(1, size=1000) | {f"{PREFIX}-long.csv": shards(1)[f"{PREFIX}-000000000000.csv"]}
     world.issue(files)
     world.put("manifests/granular/daily/start_date=2022-04-01.json", b"{}")
@@ -100,7 +102,7 @@ def test_the_answer_is_out_in_time_when(
     app = start_app(STALL_SECONDS="60")
     if is_warm:  # its connections are kept, and must be closed all the same
         assert called(app, day(2))[0][0].status is Status.COPIED
-    if fault["where"] == "object.get":  # somebody else's object is found under a name when it is about to be written
+    if fault["where"] == "object.get":  # another writer's object appears under a name just before it is written
         world.whole.add(crc32c(b"a,b\n1,2\n"))
         world.stack.faults.add("object.insert", "overwrite", body=b"a,b\n1,2\n", times=None)
     world.stack.faults.add(**fault)
@@ -199,7 +201,7 @@ class HangingDns:
 def test_a_name_that_is_never_resolved_is_named_in_time(
     world: World, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing can break off a DNS look-up: the answer goes out without it, and periods that are done are told."""
+    """Nothing can break off a DNS query: the answer goes out without it and reports the periods that are done."""
     world.issue(shards(1, size=1000))
     assert world.call().status == 200
     dns = HangingDns(monkeypatch)
@@ -229,11 +231,11 @@ def test_calls_that_hang_for_good_do_not_pile_up(
         assert (seconds < 0.2, isinstance(result.error, UpstreamUnavailable)) == (True, True)
     assert threading.active_count() <= threads
     dns.released.set()
-    wait_for(lambda: called(app)[0][0].status is Status.INCOMPLETE or True, timeout_s=5)
+    wait_for(lambda: called(app)[0][0].status is Status.INCOMPLETE, timeout_s=5)
     wait_for(lambda: not [thread for thread in time_limit._left_behind if thread.is_alive()], timeout_s=5)  # noqa: SLF001
 
 
-def test_a_secret_manager_that_hangs_does_not_hold_the_answer(world: World, start_app: StartApp) -> None:
+def test_a_secret_manager_that_hangs_does_not_delay_the_answer(world: World, start_app: StartApp) -> None:
     world.issue(shards(1, size=1000))
     hold = world.stack.faults.add("secret.access", "hold", times=None)
     [result], seconds = called(start_app())
@@ -290,17 +292,17 @@ def test_what_is_left_of_a_call_changes_nothing_any_more(world: World, start_app
     world.check_right()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_for_real_a_dripping_service_is_answered_within_the_deadline_and_fifty_seconds(world: World) -> None:
     """With all its seconds, in a process of its own: DEADLINE_SECONDS + 45 + 5."""
     world.issue(shards(1, size=1000))
-    hurried = world.start(DEADLINE_SECONDS="1", STALL_SECONDS="60")
+    hurried = world.shared(DEADLINE_SECONDS="1", STALL_SECONDS="60")
     world.stack.faults.add("export.list", "drip", seconds=1, times=None)
     answer = world.call(DAY, hurried)
     assert (answer.status, slug(answer)) == (503, "deadline")
     assert 45 < answer.seconds < 52
     assert "export service" in str(answer.json()["detail"])
-    hurried.stop()
 
 
 # Calls that plan

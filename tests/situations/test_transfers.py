@@ -5,20 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.situations.world import (
-    DAY,
-    FOLDER,
-    MANIFEST,
-    PREFIX,
-    SPAN,
-    World,
-    crc32c,
-    export_of,
-    exports_of,
-    shards,
-    slug,
-    wait_for,
-)
+from analytics_export.retries import TRIES_WITHOUT_PROGRESS
+from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, SPAN, exports, only, slug
+from tests.support.source_files import crc32c, shards
+from tests.support.world import World, wait_for
 
 pytestmark = pytest.mark.ours_only
 
@@ -202,7 +192,7 @@ def test_the_bucket_is_right_afterwards_when(situation: Situation, way: Way, wor
     assert world.stack.faults.fired
     assert answer.seconds < 40
     if way.body is REFRESHED:
-        before, _, after = exports_of(answer)
+        before, _, after = exports(answer)
         assert (before["status"], after["status"]) == ("copied", "copied")
     if situation.slug is None:
         assert (answer.status, answer.json().get("detail")) == (200, None)
@@ -236,13 +226,13 @@ def test_the_last_good_content_stays_when_a_new_issue_fails_because(situation: S
 
 
 def test_a_later_retry_after_is_passed_on(world: World) -> None:
-    """What a service asks for beyond our patience is what our caller is asked for."""
+    """A wait longer than our own limit is for the caller."""
     world.issue(shards(1))
     world.stack.faults.add("link.get", "status", status=429, headers={"Retry-After": "3600"}, times=None)
     assert world.call().headers["Retry-After"] == "3600"
 
 
-def test_a_service_is_not_asked_again_before_it_wants_to_be(world: World) -> None:
+def test_a_service_is_not_called_again_before_its_retry_after(world: World) -> None:
     """Retry-After, from whichever side it comes."""
     for where, size in {
         "export.list": 1000,
@@ -292,7 +282,7 @@ def test_a_source_without_range_costs_no_second_upload(world: World) -> None:
     assert (world.requests("upload.start"), world.requests("upload.put")) == (1, 1)
 
 
-def test_a_copy_goes_on_with_a_renewed_link_where_it_was(world: World) -> None:
+def test_a_copy_continues_with_a_renewed_link_where_it_stopped(world: World) -> None:
     """An expired link in the middle of a file costs the rest of the file, not all of it."""
     world.issue(shards(1))
     world.stack.faults.add("link.get", "reset", after_bytes=2 * SOME, call=None)
@@ -303,15 +293,15 @@ def test_a_copy_goes_on_with_a_renewed_link_where_it_was(world: World) -> None:
     assert world.requests("upload.start") == 1
 
 
-def test_a_renewed_listing_without_the_file_is_compared_anew(world: World) -> None:
-    """The export was issued anew with fewer files while links expired: what is gone is not copied."""
+def test_a_file_that_a_renewed_listing_leaves_out_is_not_copied(world: World) -> None:
+    """The export was issued again with fewer files while links expired."""
     world.issue(shards(3))
 
-    def issue_anew(_request: object) -> None:
+    def issue_again(_request: object) -> None:
         world.issue(shards(2))
         world.stack.storage.links.expire_all()
 
-    world.stack.faults.add("link.get", "call", name="000000000002", call=issue_anew)
+    world.stack.faults.add("link.get", "call", name="000000000002", call=issue_again)
     assert world.call().status == 200
     world.check_right(shards(2))
 
@@ -339,7 +329,7 @@ def test_a_file_that_changes_all_the_time_fails_clearly(world: World) -> None:
 
 
 def test_a_source_that_gives_a_little_each_time_is_followed_to_the_end(world: World) -> None:
-    """Progress renews the patience: more interruptions than tries are allowed, as long as it moves on."""
+    """Progress resets the retries: there may be more interruptions than tries."""
     world.issue(shards(1, size=6 * SOME))
     world.stack.faults.add("link.get", "reset", after_bytes=300_000, times=None)
     assert world.call().status == 200
@@ -356,21 +346,19 @@ def test_what_came_before_a_break_is_kept_even_if_it_is_less_than_a_block(world:
 
 
 @pytest.mark.parametrize("content_range", ["bytes 0-0/*", "nonsense"])
-def test_a_source_whose_partial_answers_tell_nothing_is_compared_by_whole_ones(
-    content_range: str, world: World
-) -> None:
+def test_a_source_with_useless_content_range_is_compared_by_whole_answers(content_range: str, world: World) -> None:
     """Comparing asks for one byte; a source that answers that oddly is asked in the plain way."""
     world.issue(shards(2, size=1000))
     assert world.call().status == 200
     world.stack.faults.add("link.get", "set_headers", headers={"Content-Range": content_range}, times=None)
-    assert export_of(world.call())["status"] == "unchanged"
+    assert only(world.call())["status"] == "unchanged"
 
 
 def test_one_bad_file_does_not_keep_the_others_out(world: World) -> None:
     """Also where one file is copied at a time."""
     world.issue(shards(3, size=1000))
     world.stack.faults.add("link.get", "status", status=503, name="000000000000", times=None)
-    answer = world.call(function=world.start(PARALLEL_TRANSFERS="1"))
+    answer = world.call(function=world.shared(PARALLEL_TRANSFERS="1"))
     assert (answer.status, slug(answer)) == (503, "upstream-unavailable")
     assert set(world.objects()) == set(shards(3)) - {f"{PREFIX}-000000000000.csv"}
 
@@ -389,18 +377,18 @@ def test_gzip_is_kept_as_it_is_stored(world: World) -> None:
     assert world.manifest()["columns"] == ["settings_id", "action", "consent"]
 
 
-def test_somebody_else_writes_a_file_while_it_is_uploaded(world: World) -> None:
-    """412 at the end of an upload: the period is compared anew and ends as the source has it."""
+def test_a_file_that_another_writer_changes_during_its_upload_ends_as_the_source_has_it(world: World) -> None:
+    """412 at the end of an upload: the run compares the whole period again."""
     world.issue(shards())
     world.whole.add(crc32c(b"a,b\n1,2\n"))
     world.stack.faults.add("upload.finish", "overwrite", body=b"a,b\n1,2\n", times=2)
     answer = world.call()
-    assert (answer.status, export_of(answer)["status"]) == (200, "copied")
+    assert (answer.status, only(answer)["status"]) == (200, "copied")
     world.check_right()
 
 
-def test_a_refusal_whose_answer_is_lost_is_found_out(world: World) -> None:
-    """412 at the end of an upload, never heard: the session is over (499), and a new one meets the 412 again."""
+def test_a_refused_upload_whose_answer_is_lost_ends_as_the_source_has_it(world: World) -> None:
+    """412 at the end of an upload, and the answer is lost: the session is gone (499), and a new one gets the 412 again."""
     world.issue(shards(1))
     world.whole.add(crc32c(b"a,b\n1,2\n"))
     world.stack.faults.add("upload.finish", "overwrite", body=b"a,b\n1,2\n")
@@ -409,7 +397,7 @@ def test_a_refusal_whose_answer_is_lost_is_found_out(world: World) -> None:
     world.check_right()
 
 
-def test_somebody_else_writes_a_file_before_its_upload_starts(world: World) -> None:
+def test_a_file_that_another_writer_changes_before_its_upload_ends_as_the_source_has_it(world: World) -> None:
     """412 at the start of an upload."""
     world.issue(shards())
     world.whole.add(crc32c(b"a,b\n1,2\n"))
@@ -418,10 +406,10 @@ def test_somebody_else_writes_a_file_before_its_upload_starts(world: World) -> N
     world.check_right()
 
 
-def test_another_run_writes_the_manifest_first(world: World) -> None:
-    """412 at the manifest: it is compared anew, and a manifest that fits is left alone."""
+def test_a_manifest_that_another_run_writes_first_is_left_alone(world: World) -> None:
+    """412 at the manifest: the run compares the period again, and a manifest that fits stays."""
     world.issue(shards())
-    other = world.start()
+    other = world.shared(instance=2)
     hold = world.stack.faults.add("object.insert", "hold", name=MANIFEST)
     running = world.call_in_background()
     hold.wait_until_reached()
@@ -433,10 +421,10 @@ def test_another_run_writes_the_manifest_first(world: World) -> None:
     world.check_right()
 
 
-def test_a_source_that_is_down_does_not_cost_the_patience_of_every_file(world: World) -> None:
+def test_a_source_that_is_down_is_not_retried_for_every_file(world: World) -> None:
     """After as many failures in a row as run at once, the rest is not tried."""
     world.issue(shards(40, size=1000))
     world.stack.faults.add("link.get", "status", status=503, times=None)
     answer = world.call()
     assert (answer.status, slug(answer)) == (503, "upstream-unavailable")
-    assert answer.seconds < 25
+    assert world.requests("link.get") < 40 * TRIES_WITHOUT_PROGRESS / 2

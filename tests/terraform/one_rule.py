@@ -1,7 +1,8 @@
 """One table for two rules: what the plan lets through, the function takes.
 
 A value that passes the plan and that the function refuses would be answered 500 `misconfigured` on every call.
-`.venv/bin/python tests/terraform/one_rule.py` writes the plan's side as terraform/tests/one_rule.tftest.hcl.
+`.venv/bin/python tests/terraform/one_rule.py` writes the plan's side: terraform/tests/one_rule_taken.tftest.hcl and
+one_rule_refused.tftest.hcl, apart because a refusal needs the variables alone, which is much faster.
 """
 
 import json
@@ -11,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-FILE = Path(__file__).parents[2] / "terraform/tests/one_rule.tftest.hcl"
+FOLDER = Path(__file__).parents[2] / "terraform/tests"
 HEAD = """\
 # Made from the table in tests/terraform/one_rule.py in the repository, which holds the function's own rules to the same cases.
 mock_provider "google" {}
@@ -96,21 +97,34 @@ def _run(name: str, cases: Iterable[Case], *, fails: str | None = None) -> str:
     return f'run "{name}" {{\n  command = plan\n  variables {{\n{_variables(cases)}\n  }}\n{expected}}}\n'
 
 
-def text() -> str:
-    """The file: a run for each refused value; taken ones of different settings share their runs."""
+def _taken() -> list[str]:
+    """Values of different settings share their runs."""
     taken = [
         [case for case in CASES if case.is_taken and case.setting == setting]
         for setting in dict.fromkeys(case.setting for case in CASES)
     ]
     together = [[case for case in cases if case] for cases in zip_longest(*taken)]
-    runs = [_run(f"taken_{number}", cases) for number, cases in enumerate(together)]
-    runs += [
+    return [_run(f"taken_{number}", cases) for number, cases in enumerate(together)]
+
+
+def _refused() -> list[str]:
+    """A run for each value."""
+    refused = [case for case in CASES if not case.is_taken]
+    return [
         _run(f"refused_{number}_{case.setting.lower()}", [case], fails=case.variable)
-        for number, case in enumerate(case for case in CASES if not case.is_taken)
+        for number, case in enumerate(refused)
     ]
-    return "\n".join([HEAD, *runs])
+
+
+def files() -> dict[Path, str]:
+    """The text of each file."""
+    return {
+        FOLDER / f"one_rule_{name}.tftest.hcl": "\n".join([HEAD, *runs])
+        for name, runs in (("taken", _taken()), ("refused", _refused()))
+    }
 
 
 if __name__ == "__main__":
-    FILE.write_text(text())
-    sys.stdout.write(f"{FILE}: {len(CASES)} cases\n")
+    for path, text in files().items():
+        path.write_text(text)
+    sys.stdout.write(f"{len(CASES)} cases\n")

@@ -1,6 +1,7 @@
 """Runs `terraform` offline, with stub providers, leaving nothing in the working tree."""
 
 import atexit
+import fcntl
 import json
 import os
 import re
@@ -73,15 +74,40 @@ def terraform(*arguments: str, folder: Path = MODULE) -> str:
     return _checked(_run(folder, _data_directory(folder), *arguments))
 
 
+def kept_in(folder: Path) -> None:
+    """Say where the processes of a test session keep what they share."""
+    _kept_in.append(folder)
+
+
+_kept_in: list[Path] = []
+
+
+@cache
+def outcome_of(file: str) -> tuple[str, bool]:
+    """What `terraform test` prints for a file in terraform/tests, as JSON lines with the plans, and whether it passes.
+
+    It runs once for all processes of a test session.
+    """
+    _environment()
+    kept = _kept_in[-1] / f"{file}.json"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            done = _run(MODULE, _data_directory(MODULE), "test", "-json", "-verbose", f"-filter=tests/{file}")
+            beside = kept.with_suffix(".part")
+            beside.write_text(json.dumps([done.stdout, done.returncode == 0]))
+            beside.rename(kept)
+    printed, passes = json.loads(kept.read_text())
+    return printed, passes
+
+
 @cache
 def _test_runs(file: str) -> tuple[dict[str, dict[str, Any]], str]:
     """The plan of each run of a file in terraform/tests, and all that was printed.
 
-    A run whose own assertions fail has a plan too: that they hold is for `terraform test` to say, once.
+    A run whose own assertions fail has a plan too: that they hold is for test_terraform.py to say, once.
     """
-    _environment()
-    arguments = ("test", "-json", "-verbose", f"-filter=tests/{file}.tftest.hcl")
-    printed = _run(MODULE, _data_directory(MODULE), *arguments).stdout
+    printed, _ = outcome_of(f"{file}.tftest.hcl")
     lines = [json.loads(line) for line in printed.splitlines()]
     return {line["@testrun"]: line["test_plan"] for line in lines if line["type"] == "test_plan"}, printed
 

@@ -23,7 +23,7 @@ from analytics_export.config import Settings
 from analytics_export.errors import ExportServiceRefused, Misconfigured
 from analytics_export.periods import Aggregation, Export, Frequency, Period
 from analytics_export.retries import Clock, Deadline
-from local.task_rules import RetryRules
+from local.tasks.rules import RetryRules
 from tests.terraform.cron import fires
 from tests.terraform.terraform_cli import MODULE, ROOT, outputs, resources
 

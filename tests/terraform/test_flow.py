@@ -1,15 +1,17 @@
-"""From the first export to rates, by the commands that the README gives, as far as that goes without a cloud."""
+"""From the first export to rates, by the commands of docs/deploy.md, as far as that goes without a cloud."""
 
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.terraform.googlesql import GoogleSql
 from tests.terraform.landed import BUCKET, PREFIX, landed
 from tests.terraform.terraform_cli import MODULE, applied, outputs
-from tests.terraform.test_answers import statements
 from tests.terraform.test_googlesql import created
+from tests.terraform.test_queries import statements
 from tests.terraform.warehouse import duckdb_sql, in_order, rows, warehouse
 
 
@@ -31,6 +33,7 @@ def tables_written(bucket: Path, folder: Path) -> Path:
     return folder / "tables.auto.tfvars.json"
 
 
+@pytest.mark.slow
 def test_what_the_function_copied_can_be_asked_for_rates(tmp_path: Path) -> None:
     with landed(tmp_path / "stack") as bucket:
         path = tables_written(bucket, tmp_path)
@@ -44,10 +47,10 @@ def test_what_the_function_copied_can_be_asked_for_rates(tmp_path: Path) -> None
                 "WHERE start_date = '2022-04-01' GROUP BY ALL ORDER BY ALL",
             )
     assert counted == [("dps-0", None, 70), ("dps-1", 75, 75)]
-    assert [sorted(answer) for answer in by_service] == [[("dps-0", 0, 70), ("dps-1", 75, 75)]] * 2
+    assert [sorted(answer) for answer in by_service] == [[("dps-0", 0, 70), ("dps-1", 75, 75)]]
     assert len(created(GoogleSql("UTC"), made)) == len(made)
 
 
 def first_questions() -> list[str]:
-    """The `bq query` of both READMEs."""
+    """The `bq query` of docs/deploy.md."""
     return [query for query in statements() if query.startswith("SELECT dps_id, SUM(opt_ins) AS opt_ins")]

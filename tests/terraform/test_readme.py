@@ -1,8 +1,15 @@
 """terraform/README.md says what the code says."""
 
+import os
 import re
+from pathlib import Path
 
-from tests.terraform.readme_tables import MODULE, README, blocks, renewed
+import pytest
+
+from tests.docs.documents import Block, blocks
+from tests.terraform import readme_tables
+from tests.terraform.readme_tables import MODULE, README, renewed
+from tests.terraform.terraform_cli import terraform
 
 
 def test_the_tables_are_those_of_the_code() -> None:
@@ -14,7 +21,7 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 def test_variables_and_outputs_stand_in_alphabetical_order() -> None:
     for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
-        names = list(blocks(file, kind))
+        names = list(readme_tables.blocks(file, kind))
         assert names == sorted(names)
 
 
@@ -30,3 +37,20 @@ def test_every_api_that_is_switched_on_is_named() -> None:
 def test_every_role_that_the_module_grants_is_named() -> None:
     granted = {role for path in MODULE.glob("*.tf") for role in re.findall(r'"(roles/[\w.]+)"', path.read_text())}
     assert {role for role in granted if f"`{role}`" not in README.read_text()} == set()
+
+
+@pytest.mark.parametrize("block", blocks("hcl"), ids=str)
+def test_a_configuration_is_one_that_terraform_takes(block: Block, tmp_path: Path) -> None:
+    """A module as it stands, with the source put in; a value of a variable within a module."""
+    source = os.path.relpath(MODULE, tmp_path)  # a folder elsewhere would be copied without what is beside it
+    required = 'project_id = "my-project"\n  region = "europe-west3"\n  analytics_id = "my-analytics-id"'
+    whole = re.sub(r'source( +)= ".*"', f'source\\1= "{source}"', block.text)
+    if not block.text.startswith("module "):
+        whole = f'module "one" {{\n  source = "{source}"\n  {required}\n{block.text}}}\n'
+    (tmp_path / "main.tf").write_text(whole)
+    assert "is valid" in terraform("validate", "-no-color", folder=tmp_path)
+    variables = (MODULE / "variables.tf").read_text()  # Terraform drops what an object does not have
+    named = re.findall(r"^ +(\w+) += ", block.text, re.MULTILINE)
+    assert [
+        name for name in named if name not in {"source", "for_each"} and not re.search(rf"\b{name}\b", variables)
+    ] == []

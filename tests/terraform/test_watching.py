@@ -1,6 +1,7 @@
 """The log lines that the function really writes, held against the filters of metrics and alerts."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ def log() -> dict[str, list[Line]]:
     request = {"aggregation": "granular", "frequency": "daily"}
     lines: dict[str, list[Line]] = {}
     with Stack() as stack:
+        stack.clock.fixed = datetime.now(UTC) + timedelta(days=1)  # whatever the time of day, yesterday is available
         with FunctionProcess(stack.function_env()) as function:
             assert function.post(request).status == 200
             lines["good"] = function.logs()

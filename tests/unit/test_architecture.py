@@ -1,6 +1,8 @@
 """Arrows between the modules point one way, and the pure ones import nothing that does I/O."""
 
 import ast
+import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ ORDER = [
     "period_sync", "run", "coverage", "inventory", "app", "check", "trial", "page", "calendar_grid", "coverage_page",
     "check_page", "openapi",
 ]  # fmt: skip
-"""From the ground up: a module imports only what stands before it."""
+"""From the ground up: a module imports only those before it."""
 
 
 def imports(path: Path) -> set[str]:
@@ -64,15 +66,53 @@ def test_a_pure_module_imports_no_io(module: str) -> None:
     assert ours(MODULES[module]) <= set(PURE)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_imports_the_doorway_or_the_stand_ins(module: str) -> None:
-    assert {name.partition(".")[0] for name in imports(MODULES[module])} & {"main", "local", "tests"} == set()
-
-
-def test_the_doorway_does_not_know_the_stand_ins() -> None:
-    assert {name.partition(".")[0] for name in imports(REPOSITORY / "main.py")} & {"local", "tests"} == set()
-
-
 def test_the_map_names_every_module() -> None:
     text = (REPOSITORY / "analytics_export" / "__init__.py").read_text()
     assert [module for module in MODULES if f"- `{module}`: " not in text] == []
+
+
+MAY_IMPORT = {
+    "analytics_export": set(),
+    "main": {"analytics_export"},
+    "local": set(),
+    "bench": {"local"},
+    "tests": {"analytics_export", "main", "local", "bench"},
+}
+"""Besides itself. The stand-ins know nothing of what they test; nothing imports the tests."""
+EVERYTHING = {
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
+    for root in MAY_IMPORT
+    for path in [*(REPOSITORY / root).rglob("*.py"), *REPOSITORY.glob(f"{root}.py")]
+}
+PURE_STAND_INS = ["local.report_period", "local.reports", "local.storage.fields"]
+MAPS = ["local", "local.http", "local.storage", "local.tasks", "bench"]
+"""Packages whose docstring names their modules."""
+
+
+def test_the_whole_repository_imports_without_circles() -> None:
+    graph = {name: (imports(path) & set(EVERYTHING)) - {name} for name, path in EVERYTHING.items()}
+    list(TopologicalSorter(graph).static_order())  # CycleError names the circle
+
+
+@pytest.mark.parametrize("root", MAY_IMPORT)
+def test_each_part_imports_only_those_that_it_may_know(root: str) -> None:
+    known = MAY_IMPORT[root] | {root}
+    for name, path in EVERYTHING.items():
+        if name.partition(".")[0] == root:
+            assert {found.partition(".")[0] for found in imports(path)} & set(MAY_IMPORT) <= known, name
+
+
+@pytest.mark.parametrize("module", PURE_STAND_INS)
+def test_a_pure_stand_in_imports_no_io(module: str) -> None:
+    assert {name.partition(".")[0] for name in imports(EVERYTHING[module])} & DOES_IO == set()
+
+
+@pytest.mark.parametrize("package", MAPS)
+def test_the_map_of_a_package_names_each_of_its_modules(package: str) -> None:
+    folder = EVERYTHING[package].parent
+    there = {path.stem for path in folder.glob("*.py")} | {
+        f"{path.parent.name}/" for path in folder.glob("*/__init__.py")
+    }
+    named = set(re.findall(r"`([\w/]+)`", EVERYTHING[package].read_text()))
+    assert there - {"__init__", "__main__"} - named == set()
+    assert {name for name in named if name.endswith("/")} <= there

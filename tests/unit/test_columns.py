@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from analytics_export.bucket.csv_header import DELIMITERS, LONGEST_HEADER_BYTES, CsvFormat, HeaderSniffer, compared
 from analytics_export.bucket.header_rules import LONGEST_NAME, MOST_COLUMNS, Unusable, why_unusable
+from tests.support.odd_files import HEADERLESS, ODD_HEADERS, PERSON, WRITTEN
 
 MOST = LONGEST_HEADER_BYTES
 UTF_16_AND_32 = {
@@ -128,6 +129,21 @@ def test_a_first_line_is_no_header_that_has(data: bytes, reason: Unusable, block
     assert (found.unusable, found.columns) == (reason, ())
 
 
+@pytest.mark.parametrize(("data", "columns"), ODD_HEADERS.values(), ids=ODD_HEADERS)
+@pytest.mark.parametrize("block_bytes", [1000, MOST])
+def test_only_a_header_gives_columns(data: bytes, columns: list[str], block_bytes: int) -> None:
+    found = sniffed(data, block_bytes=block_bytes)
+    assert list(found.columns if found else ()) == columns
+
+
+@pytest.mark.parametrize(("text", "rule"), HEADERLESS.values(), ids=HEADERLESS)
+def test_of_a_file_without_a_header_only_the_rule_is_kept(text: str, rule: str) -> None:
+    found = sniffed(text.encode())
+    assert found is not None
+    assert (found.columns, found.unusable and found.unusable.value) == ((), rule)
+    assert PERSON not in repr(found)
+
+
 VALUES = [
     "0", "12", "-1", "+1.5", "1,5", "1e5", "1.5E-7", "0x1F", "50%", "2022", "2022-04-01", "01.04.2022", "4/1/22", "12:30:00",
     "2022-04-01T08:00:00Z", "2022-04-01 08:00:00 UTC", "01.04.2022, 08:00 Uhr", "?", "-", "_", " 7 ",
@@ -172,6 +188,11 @@ def test_the_longest_names_and_the_most_columns_are_names_still() -> None:
 # How the file is written
 
 
+@pytest.mark.parametrize(("data", "written"), WRITTEN.values(), ids=WRITTEN)
+def test_delimiter_encoding_mark_and_compression_are_found(data: bytes, written: tuple[str, str, bool, str]) -> None:
+    assert sniffed(data) == CsvFormat(("day", "größe"), *written)
+
+
 @pytest.mark.parametrize("delimiter", DELIMITERS)
 def test_the_delimiter_is_the_one_that_is_most_often_in_the_first_line(delimiter: str) -> None:
     line = delimiter.join(["day", '"a,b;c|d,,,,;;;;||||"', "x"]) + "\n1,2;3;4|5|6\t7\t8\t9\n"
@@ -181,12 +202,12 @@ def test_the_delimiter_is_the_one_that_is_most_often_in_the_first_line(delimiter
 
 
 @pytest.mark.parametrize("line", ["a,b;c", "a;b,c", "a"])
-def test_the_comma_is_taken_where_nothing_tells(line: str) -> None:
+def test_the_comma_is_the_delimiter_where_none_is_more_frequent(line: str) -> None:
     assert sniffed(line.encode()) == CsvFormat(tuple(line.split(",")), ",")
 
 
 @pytest.mark.parametrize(("line", "delimiter"), [("sep=;", ";"), ("sep=\t", "\t"), ("sep=", ","), ("sep=x", ",")])
-def test_excels_line_tells_the_delimiter(line: str, delimiter: str) -> None:
+def test_excels_line_names_the_delimiter(line: str, delimiter: str) -> None:
     assert sniffed(f"{line}\na;b\n".encode()) == CsvFormat(field_delimiter=delimiter, unusable=Unusable.SEP_LINE)
 
 
@@ -201,7 +222,7 @@ def test_utf_16_and_32_are_known_by_their_mark_or_their_nuls(encoding: str, is_m
     assert sniffed(gzip.compress(data)) == CsvFormat(("day", "größe", "日本"), ";", encoding, is_marked, "GZIP")
 
 
-def test_a_mark_of_utf_8_is_told_and_is_no_part_of_a_name() -> None:
+def test_a_byte_order_mark_of_utf_8_is_noted_and_is_no_part_of_a_name() -> None:
     assert sniffed('\ufeff"day",b\n1,2\n'.encode()) == CsvFormat(("day", "b"), byte_order_mark=True)
 
 
@@ -302,9 +323,7 @@ odd_bytes = st.one_of(
 
 
 @given(odd_bytes, st.lists(st.integers(0, 10_000)))
-def test_whatever_the_bytes_and_the_blocks_are_the_answer_is_the_same_and_holds_nothing_but_names(
-    data: bytes, cuts: list[int]
-) -> None:
+def test_any_bytes_in_any_blocks_give_the_same_answer_of_names_alone(data: bytes, cuts: list[int]) -> None:
     sniffer = HeaderSniffer()
     for start, stop in pairwise(sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})):
         sniffer.feed(start, data[start:stop])

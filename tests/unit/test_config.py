@@ -162,7 +162,7 @@ def test_all_wrong_settings_are_named_together(wrong: dict[str, str]) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*WRONG]), st.text(max_size=30)))
-def test_whatever_the_environment_holds_is_taken_or_named(environ: dict[str, str]) -> None:
+def test_any_environment_is_taken_or_its_faults_are_named(environ: dict[str, str]) -> None:
     try:
         Settings.from_env(REQUIRED | environ)
     except Misconfigured as refused:

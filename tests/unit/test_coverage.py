@@ -18,7 +18,7 @@ from analytics_export.periods import Aggregation, Export, Frequency, Period, ava
 NOW = datetime(2022, 4, 10, 9, 0, tzinfo=UTC)
 DAILY = (Aggregation.GRANULAR, Frequency.DAILY)
 DUE = json.loads((Path(__file__).parents[1] / "due_periods.json").read_text())
-"""The cases to which the view `missing_periods` is held as well."""
+"""The view `missing_periods` has to pass the same cases."""
 FREQUENCIES = st.sampled_from(list(Frequency))
 
 
@@ -174,7 +174,7 @@ def test_to_does_not_reach_beyond_what_is_due() -> None:
     assert list(signs(found)) == ["2022-04-09"]
 
 
-def test_a_week_that_holds_a_day_of_the_span_belongs_to_it() -> None:
+def test_a_week_that_has_a_day_of_the_span_belongs_to_it() -> None:
     query = {"aggregation": "granular", "frequency": "weekly", "from": "2022-03-23", "to": "2022-03-28"}
     found = answered(asked(query), kind=(Aggregation.GRANULAR, Frequency.WEEKLY))
     assert signs(found) == {"2022-03-21": "missing", "2022-03-28": "missing"}

@@ -22,7 +22,7 @@ from analytics_export.errors import ExportServiceRefused, UpstreamUnavailable
 from analytics_export.export_request import MAX_PERIODS
 from analytics_export.page import size
 from analytics_export.periods import Aggregation, Export, Frequency, Period, available_within
-from tests.landed_periods import landed
+from tests.support.landed_periods import landed
 
 NOW = datetime(2026, 3, 18, 9, 0, tzinfo=UTC)
 HOSTILE = "\"><script>alert(1)</script>'&amp;{{7*7}}"
@@ -49,7 +49,7 @@ def html(found: Coverage, *, analytics_id: str = "acme", host: str = "x.run.app"
 
 
 def text(document: str) -> str:
-    """What stands in it, without tags."""
+    """Its text, without tags."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", document.partition("</head>")[2])).split())
 
 

@@ -1,4 +1,4 @@
-"""Which periods should be there: the table that the view `missing_periods` is held to as well."""
+"""Which periods should be there: the table is a test of the view `missing_periods` too."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

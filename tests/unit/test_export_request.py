@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from analytics_export.errors import InvalidRequest, PeriodNotFinished
 from analytics_export.export_request import FIELDS, MAX_BODY_BYTES, ExportRequest, Purpose, parse
+from tests.support import bad_requests
+from tests.support.bad_requests import DAILY
 
 NOW = datetime(2022, 4, 20, 9, 0, tzinfo=UTC)  # a Wednesday
-DAILY = {"aggregation": "granular", "frequency": "daily"}
 
 
 def asked(
@@ -72,68 +73,13 @@ def test_these_periods_are_meant(fields: dict[str, object], expected: list[str],
     assert request.skip_complete is skips
 
 
-@pytest.mark.parametrize(
-    ("fields", "names", "accepts"),
-    [
-        pytest.param({"aggregation": None}, "aggregation", '"interaction" or "granular"', id="aggregation null"),
-        pytest.param({"aggregation": "both"}, "aggregation", '"interaction" or "granular"', id="aggregation unknown"),
-        pytest.param({"aggregation": "Granular"}, "aggregation", '"interaction"', id="aggregation in capitals"),
-        pytest.param({"aggregation": ["granular"]}, "aggregation", '"interaction"', id="aggregation in a list"),
-        pytest.param({"aggregation": {}}, "aggregation", '"interaction"', id="aggregation an object"),
-        pytest.param({"frequency": "hourly"}, "frequency", '"daily" or "weekly" or "monthly"', id="frequency unknown"),
-        pytest.param({"frequency": 1}, "frequency", '"daily"', id="frequency a number"),
-        pytest.param({"date": "2022-4-1"}, "date", "YYYY-MM-DD", id="date without zeros"),
-        pytest.param({"date": "20220401"}, "date", "YYYY-MM-DD", id="date without dashes"),
-        pytest.param({"date": "2022-W14-5"}, "date", "YYYY-MM-DD", id="date by week"),
-        pytest.param({"date": "2022-02-29"}, "date", "YYYY-MM-DD", id="no such day"),
-        pytest.param({"date": "2022-04-01T00:00:00Z"}, "date", "YYYY-MM-DD", id="date with a time"),
-        pytest.param({"date": " 2022-04-01"}, "date", "YYYY-MM-DD", id="date with a space"),
-        pytest.param({"date": "２０２２-04-01"}, "date", "YYYY-MM-DD", id="date in other digits"),
-        pytest.param({"date": "2022-04-01\n"}, "date", "YYYY-MM-DD", id="date with a line end"),
-        pytest.param({"date": 20220401}, "date", "YYYY-MM-DD", id="date a number"),
-        pytest.param({"date": None}, "date", "YYYY-MM-DD", id="date null"),
-        pytest.param({"from": "x", "to": "2022-04-01"}, "from", "YYYY-MM-DD", id="from"),
-        pytest.param({"from": "2022-04-01", "to": "x"}, "to", "YYYY-MM-DD", id="to"),
-        pytest.param({"from": "2022-04-02", "to": "2022-04-01"}, "from", "not be after `to`", id="span backwards"),
-        pytest.param({"from": "2022-04-02"}, "from", "`from` together with `to`", id="from alone"),
-        pytest.param({"to": "2022-04-02"}, "to", "`from` together with `to`", id="to alone"),
-        pytest.param({"date": "2022-04-01", "last": 1}, "date, last", "`last`", id="date and last"),
-        pytest.param(
-            {"date": "2022-04-01", "from": "2022-04-01", "to": "2022-04-01"}, "date, from, to", "", id="date and span"
-        ),
-        pytest.param({"last": 1, "from": "2022-04-01", "to": "2022-04-01"}, "from, to, last", "", id="last and span"),
-        pytest.param({"last": 0}, "last", "from 1 to 400", id="last 0"),
-        pytest.param({"last": -1}, "last", "from 1 to 400", id="last negative"),
-        pytest.param({"last": 401}, "last", "from 1 to 400", id="last 401"),
-        pytest.param({"last": 10**400}, "last", "from 1 to 400", id="last huge"),
-        pytest.param({"last": 1.0}, "last", "from 1 to 400", id="last a fraction"),
-        pytest.param({"last": "3"}, "last", "from 1 to 400", id="last a string"),
-        pytest.param({"last": True}, "last", "from 1 to 400", id="last true"),
-        pytest.param({"last": None}, "last", "from 1 to 400", id="last null"),
-        pytest.param({"refresh": "true"}, "refresh", "true or false", id="refresh a string"),
-        pytest.param({"refresh": 1}, "refresh", "true or false", id="refresh a number"),
-        pytest.param({"refresh": None}, "refresh", "true or false", id="refresh null"),
-        pytest.param({"dry_run": "true"}, "dry_run", "true or false", id="dry_run a string"),
-        pytest.param({"dry_run": 0}, "dry_run", "true or false", id="dry_run a number"),
-        pytest.param({"enqueue": "yes"}, "enqueue", "true or false", id="enqueue a string"),
-        pytest.param({"enqueue": None}, "enqueue", "true or false", id="enqueue null"),
-        pytest.param({"last": 0, "enqueue": True}, "last", "from 1 to 5000", id="last 0 with enqueue"),
-        pytest.param({"last": 5001, "dry_run": True}, "last", "from 1 to 5000", id="last 5001 with dry_run"),
-        pytest.param(
-            {"day": "2022-04-01"},
-            "day",
-            "aggregation, frequency, date, from, to, last, refresh, dry_run, enqueue",
-            id="day",
-        ),
-        pytest.param({"Date": "2022-04-01"}, "Date", "date, from, to", id="field in capitals"),
-    ],
-)
+@pytest.mark.parametrize(("fields", "names", "accepts"), bad_requests.FIELDS.values(), ids=bad_requests.FIELDS)
 def test_a_wrong_field_is_named_with_what_it_accepts(fields: dict[str, object], names: str, accepts: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         asked(DAILY | fields)
     assert names in refused.value.detail
     assert accepts in refused.value.detail
-    assert refused.value.status == 400
+    assert (refused.value.status, refused.value.type) == (400, "invalid-request")
 
 
 @pytest.mark.parametrize("name", ["aggregation", "frequency"])
@@ -142,31 +88,19 @@ def test_a_missing_field_is_named(name: str) -> None:
         asked({key: value for key, value in DAILY.items() if key != name})
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"granular", id="not JSON"),
-        pytest.param(b"aggregation=granular&frequency=daily", id="a form"),
-        pytest.param(b"[]", id="a list"),
-        pytest.param(b"null", id="null"),
-        pytest.param(b'"granular"', id="a string"),
-        pytest.param(b"1e999", id="a number beyond numbers"),
-        pytest.param(b'{"last": NaN}', id="NaN"),
-        pytest.param(b'{"last": Infinity}', id="Infinity"),
-        pytest.param(b'{"last": -Infinity}', id="-Infinity"),
-        pytest.param(b'{"refresh": true, "refresh": false}', id="a field twice"),
-        pytest.param(b'{"refresh": {"a": 1, "a": 2}}', id="a field twice, deeper"),
-        pytest.param(b"[" * 60_000, id="deep nesting, open"),
-        pytest.param(b'{"last":' * 8_000 + b"1" + b"}" * 8_000, id="deep nesting"),
-        pytest.param(b'{"last": ' + b"9" * 60_000 + b"}", id="a number of 60,000 digits"),
-        pytest.param(b" " * MAX_BODY_BYTES + b"{}", id="too long"),
-        pytest.param(b"\xff\xfe{}", id="not UTF-8"),
-        pytest.param(b"\x00", id="a zero byte"),
-    ],
-)
-def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"JSON|more than once"):
-        asked(body, query={"aggregation": ["granular"], "frequency": ["daily"]})
+@pytest.mark.parametrize(("body", "says"), bad_requests.BODIES.values(), ids=bad_requests.BODIES)
+def test_a_body_that_holds_no_request_is_refused(body: bytes, says: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        asked(body)
+    assert says in refused.value.detail
+    assert (refused.value.status, refused.value.type) == (400, "invalid-request")
+
+
+def test_a_body_may_be_so_long_and_no_longer() -> None:
+    good = json.dumps(DAILY).encode()
+    assert asked(good + b" " * (MAX_BODY_BYTES - len(good))).exports
+    with pytest.raises(InvalidRequest, match="JSON"):
+        asked(good + b" " * (MAX_BODY_BYTES - len(good) + 1))
 
 
 @pytest.mark.parametrize(
@@ -227,23 +161,15 @@ def test_the_schedule_time_is_now(header: str, expected: str) -> None:
     assert starts(asked(DAILY, schedule_time=header)) == [expected]
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "yesterday",
-        "2022-04-02",
-        "2022-04-02T09:00:00",
-        "2022-13-01T00:00:00Z",
-        "2022-04-02T25:00:00Z",
-        "1648890000",
-        "0001-01-01T00:00:00+14:00",
-        "9999-12-31T23:59:59-12:00",
-    ],
-)
+@pytest.mark.parametrize("header", bad_requests.SCHEDULE_TIMES)
 def test_a_schedule_time_that_is_no_time_is_refused(header: str) -> None:
     with pytest.raises(InvalidRequest, match="X-CloudScheduler-ScheduleTime"):
         asked(DAILY, schedule_time=header)
+
+
+def test_a_schedule_time_before_the_first_period_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="No daily period is finished by 0001-01-01"):
+        asked(DAILY, schedule_time="0001-01-01T00:00:00Z")
 
 
 def test_the_clock_is_asked_only_without_a_schedule_time() -> None:
@@ -261,6 +187,13 @@ def test_the_clock_is_asked_only_without_a_schedule_time() -> None:
         pytest.param("monthly", "2022-02-01", "2022-03-01T00:00:00Z", True, id="on the 1st"),
         pytest.param("daily", "9999-12-31", "2022-03-01T00:00:00Z", False, id="the calendar's last day"),
         pytest.param("weekly", "9999-12-31", "2022-03-01T00:00:00Z", False, id="a week beyond the calendar"),
+        pytest.param("monthly", "9999-12-31", "2022-03-01T00:00:00Z", False, id="the calendar's last month"),
+        pytest.param("daily", "9999-12-27", "2022-03-01T00:00:00Z", False, id="a day near the calendar's end"),
+        pytest.param("weekly", "9999-12-27", "2022-03-01T00:00:00Z", False, id="a week that leads beyond it"),
+        pytest.param("monthly", "9999-12-27", "2022-03-01T00:00:00Z", False, id="a month near the calendar's end"),
+        pytest.param("daily", "2999-01-01", "2022-03-01T00:00:00Z", False, id="a day far away"),
+        pytest.param("weekly", "2999-01-01", "2022-03-01T00:00:00Z", False, id="a week far away"),
+        pytest.param("monthly", "2999-01-01", "2022-03-01T00:00:00Z", False, id="a month far away"),
     ],
 )
 def test_a_date_in_an_unfinished_period_is_refused(frequency: str, day: str, now: str, is_finished: bool) -> None:  # noqa: FBT001 - a table
@@ -354,7 +287,7 @@ def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, A
 
 
 @given(st.dates(date(1, 1, 1), date(9999, 12, 31)), st.sampled_from(["daily", "weekly", "monthly"]))
-def test_any_date_means_the_period_that_holds_it_or_is_refused(day: date, frequency: str) -> None:
+def test_any_date_means_the_period_that_contains_it_or_is_refused(day: date, frequency: str) -> None:
     try:
         (export,) = asked({"aggregation": "granular", "frequency": frequency, "date": str(day)}).exports
     except PeriodNotFinished:

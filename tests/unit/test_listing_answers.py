@@ -42,6 +42,8 @@ def test_a_v2_answer_gives_its_links_in_order(body: object, urls: list[str]) -> 
         b'{"downloadurls": []}',
         b"[" * 100_000,
         b"\xff",
+        b'{"downloadUrls": ["\xff"]}',
+        b"7",
     ],
 )
 def test_a_v2_answer_of_another_form_is_refused_without_repeating_it(body: bytes) -> None:
@@ -131,6 +133,7 @@ def test_whatever_the_service_answers_is_understood_or_refused(body: bytes) -> N
         (401, "export-service-refused", 502),
         (403, "export-service-refused", 502),
         (400, "export-service-error", 502),
+        (402, "export-service-error", 502),
         (405, "export-service-error", 502),
         (410, "export-service-error", 502),
         (418, "export-service-error", 502),

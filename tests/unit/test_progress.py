@@ -49,7 +49,7 @@ class LongCopy:
         self.transfer._stream = cast("SourceStream", self.stream)  # noqa: SLF001 - as in the middle of `run`
 
     def watched_for(self, seconds: int) -> None:
-        """Let time pass as the time limit does: it looks once in `TICK_S`."""
+        """Let time pass as the time limit does: it checks once in `TICK_S`."""
         for _ in range(int(seconds / TICK_S)):
             self.now_s += TICK_S
             self.stream.position += 1_000_000

@@ -1,4 +1,4 @@
-"""How often and how long something is tried again, with a clock that only moves when somebody sleeps."""
+"""How often and how long something is tried again, with a clock that moves only when the code sleeps."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +28,7 @@ FAILURE = UpstreamUnavailable("it is down")
 
 
 class FakeTime:
-    """A clock that moves when somebody sleeps, and as a test says."""
+    """A clock that moves when the code sleeps, and as a test says."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -83,7 +83,7 @@ def test_tries_end_with_the_time_even_if_they_are_few(time: FakeTime) -> None:
         budget.wait(FAILURE)
 
 
-def test_progress_starts_the_count_and_the_time_anew(time: FakeTime) -> None:
+def test_progress_resets_the_count_and_the_time(time: FakeTime) -> None:
     budget = RetryBudget(Deadline(10**6, time.clock))
     for _ in range(50):
         for _ in range(TRIES_WITHOUT_PROGRESS - 1):

@@ -15,7 +15,7 @@ def head(status: int = 200, **headers: str) -> StoredHeaders:
     )
 
 
-def test_a_plain_answer_tells_everything() -> None:
+def test_a_plain_answer_gives_everything() -> None:
     answer = head(
         content_length="7",
         content_type="text/csv",
@@ -46,7 +46,7 @@ def test_the_checksum_is_found_among_others(header: str, crc32c: str | None) -> 
     assert head(content_length="7", x_goog_hash=header).crc32c == crc32c
 
 
-def test_the_etag_stands_in_for_a_missing_generation() -> None:
+def test_the_etag_replaces_a_missing_generation() -> None:
     assert head(etag='"abc"').generation == '"abc"'
 
 
@@ -74,30 +74,30 @@ def test_bytes_that_are_not_the_stored_ones_are_not_taken(sent_as: str | None, s
         head(200, content_length="7", **headers)
 
 
-def test_a_partial_answer_tells_where_it_starts_and_how_long_the_file_is() -> None:
+def test_a_partial_answer_gives_its_start_and_the_files_length() -> None:
     answer = head(206, content_range="bytes 5-9/10", content_length="5")
     assert (answer.starts_at, answer.size) == (5, 10)
 
 
 @pytest.mark.parametrize("content_range", ["", "bytes 5-9/*", "bytes */10", "5-9/10", "bytes 5-9", "items 5-9/10"])
-def test_a_partial_answer_that_does_not_say_what_it_holds_begins_nowhere(content_range: str) -> None:
+def test_a_partial_answer_without_a_usable_range_has_no_start(content_range: str) -> None:
     answer = head(206, content_range=content_range)
     assert (answer.starts_at, answer.size) == (-1, None)
 
 
 @pytest.mark.parametrize(
-    ("told", "is_known"),
+    ("said", "is_known"),
     [
         pytest.param({"content_length": "7"}, False, id="no checksum"),
         pytest.param({"x_goog_hash": f"crc32c={CRC}"}, False, id="no length"),
         pytest.param({"content_length": "0"}, True, id="an empty file has the checksum of nothing"),
     ],
 )
-def test_a_file_is_known_by_size_and_checksum(told: dict[str, str], is_known: bool) -> None:  # noqa: FBT001 - a table
-    assert (head(200, **told).file() is not None) is is_known
+def test_a_file_is_known_by_size_and_checksum(said: dict[str, str], is_known: bool) -> None:  # noqa: FBT001 - a table
+    assert (head(200, **said).file() is not None) is is_known
 
 
-def test_what_an_answer_does_not_tell_can_be_given() -> None:
+def test_what_an_answer_does_not_say_can_be_given() -> None:
     assert head().file(size=7, crc32c=CRC) == SourceFile(7, CRC, None, None, None)
 
 
@@ -105,14 +105,14 @@ FILE = SourceFile(7, CRC, "17", None, None)
 
 
 @pytest.mark.parametrize(
-    ("told", "is_same"),
+    ("said", "is_same"),
     [
-        pytest.param({}, True, id="nothing told"),
+        pytest.param({}, True, id="nothing said"),
         pytest.param({"content_length": "7", "x_goog_generation": "17"}, True, id="the same"),
         pytest.param({"content_length": "8"}, False, id="another size"),
         pytest.param({"x_goog_hash": "crc32c=AAAAAA=="}, False, id="another checksum"),
         pytest.param({"x_goog_generation": "18"}, False, id="another generation"),
     ],
 )
-def test_a_later_answer_is_of_the_same_version_or_not(told: dict[str, str], is_same: bool) -> None:  # noqa: FBT001 - a table
-    assert head(200, **told).is_of(FILE) is is_same
+def test_a_later_answer_is_of_the_same_version_or_not(said: dict[str, str], is_same: bool) -> None:  # noqa: FBT001 - a table
+    assert head(200, **said).is_of(FILE) is is_same

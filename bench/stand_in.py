@@ -1,0 +1,100 @@
+"""What source and bucket have in common: local/'s HTTP server over TLS, a delay, counters, and the bench's commands.
+
+A command comes over standard input, one JSON object a line, and is answered likewise. So it costs no request that is
+counted, and the server ends with the process that started it.
+"""
+
+import json
+import socket
+import ssl
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from local.faults import Faults
+from local.http.exchange import Exchange
+from local.http.response import Outcome, Response, json_response
+from local.http.routes import Route, find
+from local.http.server import Server
+
+RECORD_BYTES = 16 * 1024
+"""One TLS record: a larger read returns no more."""
+
+Command = dict[str, Any]
+
+
+class StandIn(Server):
+    """Serves its routes."""
+
+    takes_chunks = True
+    routes: Sequence[Route]
+
+    def __init__(self, certificate: Path) -> None:
+        """`certificate` holds the server's certificate and key."""
+        super().__init__(self._answer, error_form=_error, faults=Faults())
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate)
+        self.delay_s = 0.0
+
+    @property
+    def url(self) -> str:
+        """`https://127.0.0.1:PORT`."""
+        return f"https://127.0.0.1:{self.server_port}"
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; its own thread shakes hands."""
+        client, address = super().get_request()
+        return self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), address
+
+    def on_command(self, command: Command) -> Command:
+        """Do what the bench wants between two runs, and return what it wants to know."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """Serve until the bench hangs up."""
+        self.start()
+        print(json.dumps({"url": self.url}), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(self.on_command(json.loads(line))), flush=True)
+
+    def counted(self) -> Command:
+        """Return what arrived since the last time: requests, new connections, requests by kind."""
+        requests = self.requests.all()
+        self.requests.clear()
+        return {
+            "requests": len(requests),
+            "connections": sum(request.is_new_connection for request in requests),
+            "by_kind": Counter(request.operation for request in requests),
+        }
+
+    def _answer(self, exchange: Exchange) -> Outcome:
+        found = find(self.routes, exchange.head)
+        if found is None:
+            exchange.request.operation = f"unknown: {exchange.head.method} {exchange.head.path}"
+            return error(404, exchange.request.operation)
+        handler, values = found
+        outcome = handler(self, exchange, **values)
+        time.sleep(self.delay_s)
+        return outcome
+
+
+def blocks(exchange: Exchange) -> Iterator[bytes]:
+    """Return the request's body, a TLS record at a time; ConnectionError when it breaks off."""
+    buffer = memoryview(bytearray(RECORD_BYTES))
+    while count := exchange.receive(buffer):
+        yield bytes(buffer[:count])
+    if exchange.is_cut:
+        raise ConnectionAbortedError("the body broke off")
+
+
+def error(status: int, message: str) -> Response:
+    """Answer in Google's form, as far as the peers read it."""
+    return json_response({"error": {"code": status, "message": message}}, status)
+
+
+def _error(path: str, status: int, message: str) -> Response:
+    del path
+    return error(status, message)

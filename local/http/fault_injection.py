@@ -1,0 +1,151 @@
+"""Which faults are active for one request, and what each does: before the answer, at a byte, in the answer's head."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from local.faults import Fault, Faults, Kind
+from local.http.response import BreakOff, HeaderList, Outcome, Response
+from local.request_log import Request
+
+GOES_ON = {Kind.DELAY, Kind.HOLD, Kind.CALL, Kind.STALL, Kind.OVERWRITE}
+ENDS = {Kind.STATUS, Kind.REDIRECT, Kind.RESET, Kind.CLOSE}
+AT_A_BYTE = {Kind.STATUS, Kind.RESET, Kind.CLOSE, Kind.STALL, Kind.HOLD, Kind.CALL, Kind.WRONG_BYTES}
+COUNTS_REQUEST_BYTES = {"upload.put"}
+"""Operations whose request body is what matters: `after_bytes` counts its bytes, not the answer's."""
+THROTTLE_STEP_S = 0.02
+
+ErrorForm = Callable[[str, int, str], Response]
+"""A provider's error answer, from the request's path, a status and a text."""
+Overwrite = Callable[[bytes], object]
+"""Acts as another client that writes the request's object now."""
+
+
+@dataclass(frozen=True, order=True)
+class ByteFault:
+    """A fault that acts once so many bytes have moved."""
+
+    after_bytes: int
+    fault: Fault
+
+
+class FaultInjection:
+    """The faults of one request."""
+
+    def __init__(self, faults: Faults, request: Request, error_form: ErrorForm) -> None:
+        self._faults = faults
+        self._request = request
+        self._error_form = error_form
+        self._answers_itself = False
+        """A fault gave the answer: no other one changes it."""
+        self.active: list[Fault] = []
+        self.byte_faults: list[ByteFault] = []
+        """The next one first."""
+
+    def inject_before(self, *, body_bytes: int, overwrite: Overwrite | None) -> Outcome | None:
+        """Let the faults act that come before the answer; what takes its place, if anything does.
+
+        The request's operation and name are known by now. `body_bytes` is the length of its body.
+        """
+        taken = self._faults.take(self._request.operation, self._request.name)
+        self.active += taken
+        at_bytes = list(self._at_bytes(taken, body_bytes))
+        self.byte_faults = sorted(at_bytes, key=lambda each: each.after_bytes)
+        later = {id(each.fault) for each in at_bytes}
+        return self._act_before([fault for fault in taken if id(fault) not in later], overwrite)
+
+    def inject_later(self, operation: str, *, overwrite: Overwrite | None) -> Outcome | None:
+        """The same for a later stage of the request, such as `upload.finish`."""
+        taken = self._faults.take(operation, self._request.name)
+        self.active += taken
+        return self._act_before(taken, overwrite, operation)
+
+    def find(self, kind: Kind) -> Fault | None:
+        """The active fault of this kind."""
+        return next((fault for fault in self.active if fault.kind is kind), None)
+
+    def note(self, fault: Fault, operation: str = "") -> None:
+        """Count a fault that acts."""
+        self._faults.note_fired(fault, operation or self._request.operation)
+
+    def act(self, fault: Fault, overwrite: Overwrite | None = None, operation: str = "") -> None:
+        """Let a fault act after which things go on."""
+        self.note(fault, operation)
+        if fault.kind is Kind.DELAY:
+            time.sleep(fault.seconds)
+        elif fault.kind in {Kind.HOLD, Kind.STALL}:
+            fault.wait()
+        elif fault.kind is Kind.CALL and fault.call is not None:
+            fault.call(self._request)
+        elif fault.kind is Kind.OVERWRITE and overwrite is not None:
+            overwrite(fault.body or b"")
+
+    def outcome_of(self, fault: Fault, operation: str = "") -> Outcome:
+        """What a fault gives after which nothing goes on: an answer of its own, or a broken connection."""
+        self.note(fault, operation)
+        self._answers_itself = True
+        if fault.kind is Kind.REDIRECT:
+            return Response(HTTPStatus.FOUND, list(fault.headers.items()))
+        if fault.kind in {Kind.STATUS, Kind.LOSE_SESSION}:
+            usual = self._error_form(self._request.path, int(fault.status), "a fault switch answers this")
+            body = usual.body if fault.body is None else fault.body
+            return Response(usual.status, _with(usual.headers, fault.headers), body)
+        return BreakOff(is_reset=fault.kind is not Kind.CLOSE)
+
+    def changed(self, headers: HeaderList) -> HeaderList | BreakOff:
+        """The answer's headers as the faults want them, or no answer at all."""
+        for fault in [] if self._answers_itself else self.active:
+            if fault.kind is Kind.LOSE_ANSWER:
+                self.note(fault)
+                return BreakOff()
+            if fault.kind is Kind.DROP_HEADERS:
+                self.note(fault)
+                headers = _without(headers, fault.headers)
+            elif fault.kind is Kind.SET_HEADERS:
+                self.note(fault)
+                headers = _with(headers, fault.headers)
+            elif fault.kind is Kind.WRONG_LENGTH:
+                self.note(fault)
+                headers = [_lengthened(header, fault.shift) for header in headers]
+        return headers
+
+    def pace(self, throttle: Fault, moved_bytes: int) -> int:
+        """Wait as a throttle wants; how many bytes may move next."""
+        if moved_bytes == 0:
+            self.note(throttle)
+        time.sleep(THROTTLE_STEP_S)
+        return max(1, int(throttle.bytes_per_s * THROTTLE_STEP_S))
+
+    def _at_bytes(self, taken: list[Fault], body_bytes: int) -> Iterator[ByteFault]:
+        for fault in taken:
+            if fault.kind not in AT_A_BYTE:
+                continue
+            if fault.after_bytes is not None:
+                yield ByteFault(fault.after_bytes, fault)
+            elif fault.kind is Kind.WRONG_BYTES:
+                yield ByteFault(0, fault)
+            elif fault.keep_bytes is not None and self._request.operation in COUNTS_REQUEST_BYTES:
+                yield ByteFault(body_bytes, fault)
+
+    def _act_before(self, faults: list[Fault], overwrite: Overwrite | None, operation: str = "") -> Outcome | None:
+        for fault in faults:
+            if fault.kind in GOES_ON:
+                self.act(fault, overwrite, operation)
+            elif fault.kind in ENDS:
+                return self.outcome_of(fault, operation)
+        return None
+
+
+def _without(headers: HeaderList, names: dict[str, str]) -> HeaderList:
+    gone = {name.lower() for name in names}
+    return [header for header in headers if header[0].lower() not in gone]
+
+
+def _with(headers: HeaderList, others: dict[str, str]) -> HeaderList:
+    return [*_without(headers, others), *others.items()]
+
+
+def _lengthened(header: tuple[str, str], shift: int) -> tuple[str, str]:
+    name, value = header
+    return (name, str(int(value) + shift)) if name.lower() == "content-length" else header

@@ -1,0 +1,118 @@
+"""Where the bytes of objects live.
+
+`root/BUCKET/granular/daily/start_date=2022-04-01/file.csv` is a file that you can open, where the name allows it.
+Names that a file system cannot hold (`..`, `//`, a trailing `/`, parts over 200 bytes, control characters, an object
+whose name is another one's folder) are kept in `root/.odd/BUCKET/` under a hash. Bytes on their way are in
+`root/.partial/`; an object appears by one rename, whole.
+"""
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+_PART_LIMIT_BYTES = 200
+_TAME = re.compile(r"[^\x00-\x1f\x7f\\]+")
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """Bytes on their way to becoming an object.
+
+    A file outside every bucket, its size and its running checksum.
+    """
+
+    path: Path
+    file: BinaryIO
+    size: int = 0
+    crc: int = 0
+
+    def append(self, data: bytes) -> None:
+        """Write some more."""
+        view = memoryview(data)
+        while view:
+            view = view[self.file.write(view) :]
+        self.crc = google_crc32c.extend(self.crc, data)
+        self.size += len(data)
+
+    @property
+    def crc32c(self) -> str:
+        """The checksum as the API writes it."""
+        return base64.b64encode(self.crc.to_bytes(4, "big")).decode()
+
+    def md5(self) -> str:
+        """Base64 of the MD5 of it all, read again from the file."""
+        with self.path.open("rb") as file:
+            return base64.b64encode(hashlib.file_digest(file, "md5").digest()).decode()
+
+    def discard(self) -> None:
+        """Forget it."""
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Files:
+    """The files under one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._partial = root / ".partial"
+        self._partial.mkdir(parents=True, exist_ok=True)
+
+    def draft(self) -> Draft:
+        """A place for new bytes."""
+        handle, path = tempfile.mkstemp(dir=self._partial)
+        return Draft(path=Path(path), file=os.fdopen(handle, "wb", buffering=0))
+
+    def place(self, source: Path, before: Path | None, bucket: str, name: str) -> Path:
+        """Rename the bytes to where this name's bytes live."""
+        if before is not None:
+            source.replace(before)
+            return before
+        if _is_tame(name):
+            path = self.root / bucket / name
+            with contextlib.suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                source.replace(path)
+                return path
+        path = self.root / ".odd" / bucket / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(path)
+        return path
+
+    def remove(self, path: Path) -> None:
+        """Delete a file, and folders that hold nothing any more, as a bucket has none."""
+        path.unlink(missing_ok=True)
+        folder = path.parent
+        with contextlib.suppress(OSError):
+            while folder.parent not in {self.root, self.root.parent}:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _is_tame(name: str) -> bool:
+    """Whether a file system holds this name as it is."""
+    parts = name.split("/")
+    return _TAME.fullmatch(name) is not None and not any(
+        part in {"", ".", ".."} or len(part.encode("utf-8", "replace")) > _PART_LIMIT_BYTES for part in parts
+    )
+
+
+def blocks_of(data: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes, in pieces; of a Path, those of its file."""
+    if isinstance(data, bytes):
+        yield data
+    elif isinstance(data, Path):
+        with data.open("rb") as file:
+            while block := file.read(1 << 20):
+                yield block
+    else:
+        yield from data
