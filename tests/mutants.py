@@ -24,7 +24,7 @@ FOLDER = Path("mutants")
 BOUND_S = 600
 AT_ONCE = 2
 SAMPLE = 12
-"""So many of each module fit into the bound on two idle cores."""
+"""So many of each module's mutants are drawn."""
 SEED = 1
 SURVIVED = {0, 33}
 """What mutmut notes for a mutant that all tests passed, and for one that no test reaches."""
