@@ -28,6 +28,14 @@ def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: Sca
     assert (planned["objects"], planned["bytes"], planned["manifest"], planned["error"]) == (0, 0, None, None)
 
 
+def test_a_manifest_without_metadata_makes_its_period_complete_too(bucket: Bucket, with_a_day: ScannedFunction) -> None:
+    """Version 1.0.0 wrote none. Otherwise `enqueue` would hand on every period that it brought in."""
+    bucket.write(MANIFEST, bucket.read(MANIFEST), metadata=None)
+    answer = with_a_day.post({**SPAN, "dry_run": True})
+    assert statuses(answer)["2022-04-01"] == "complete"
+    assert (exports(answer)[0]["objects"], exports(answer)[0]["bytes"]) == (1, 4)
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
