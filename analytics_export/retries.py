@@ -140,9 +140,7 @@ class CircuitBreaker:
             yield
         except UpstreamUnavailable as failure:
             with self._lock:
-                if self._succeeded != succeeded_before:
-                    self._given_up.clear()
-                else:
+                if self._succeeded == succeeded_before:
                     self._given_up.add(object() if who is None else who)
                 if len(self._given_up) >= self._threshold:
                     self._open_because = copy(failure)  # without its traceback, which holds what was to be sent

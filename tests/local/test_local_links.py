@@ -213,7 +213,7 @@ def test_a_throttle_slows_down(stack: Stack, link: str) -> None:
 def test_answers_can_be_wrong_in_one_way_at_a_time(
     stack: Stack, link: str, kind: Kind, options: dict[str, object], check: object
 ) -> None:
-    stack.faults.add("link.get", kind, **options)  # type: ignore[arg-type]
+    stack.faults.add("link.get", kind, **options)  # type: ignore[arg-type] # a table of any options
     response = requests.get(link, headers={"Range": "bytes=10-19"}, allow_redirects=False, timeout=10)
     assert callable(check)
     assert check(response), (response.status_code, response.headers, response.content[:50])

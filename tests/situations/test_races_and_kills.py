@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.stack import Stack
 from tests.support.functions import ScannedFunction
 from tests.support.requests_and_answers import DAY, FOLDER, MANIFEST, PREFIX, SPAN, exports, only, slug
 from tests.support.source_files import MB, shards
@@ -120,8 +121,6 @@ def test_two_runs_start_together(attempt: int, world: World, other: ScannedFunct
 def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
     """Two instances always get different contents for one period: the bucket ends as one of the two, never as a mixture."""
     world.manifests_may_lag = True
-    from local.stack import Stack  # noqa: PLC0415
-
     world.issue(shards(4, mark="ours", size=300_000))
     with Stack() as elsewhere:
         theirs = shards(3, mark="theirs", size=300_000)

@@ -113,7 +113,7 @@ def test_the_answer_is_out_in_time_when(
     assert result.error
     assert "The run's time is over" in result.error.detail
     assert any(party in result.error.detail for party in ("export service", "source", "Cloud Storage", "copied then"))
-    assert not [thread for thread in time_limit._left_behind if thread.is_alive()]  # noqa: SLF001
+    assert not [thread for thread in time_limit._left_behind if thread.is_alive()]  # noqa: SLF001 - nothing else shows it
     world.stack.faults.clear()
     wait_for(lambda: world.call().status == 200)
     world.check_right()
@@ -232,7 +232,7 @@ def test_calls_that_hang_for_good_do_not_pile_up(
     assert threading.active_count() <= threads
     dns.released.set()
     wait_for(lambda: called(app)[0][0].status is Status.INCOMPLETE, timeout_s=5)
-    wait_for(lambda: not [thread for thread in time_limit._left_behind if thread.is_alive()], timeout_s=5)  # noqa: SLF001
+    wait_for(lambda: not [thread for thread in time_limit._left_behind if thread.is_alive()], timeout_s=5)  # noqa: SLF001 - nothing else shows it
 
 
 def test_a_secret_manager_that_hangs_does_not_delay_the_answer(world: World, start_app: StartApp) -> None:

@@ -1,5 +1,6 @@
 """What can go wrong between a link and its object. Each row: what happens -> how the run ends."""
 
+import gzip
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -365,8 +366,6 @@ def test_one_bad_file_does_not_keep_the_others_out(world: World) -> None:
 
 def test_gzip_is_kept_as_it_is_stored(world: World) -> None:
     """The packed bytes, the encoding and the type are the source's; columns are read through the packing."""
-    import gzip  # noqa: PLC0415
-
     packed = gzip.compress(b"settings_id,action,consent\n" + b"x,0,1\n" * 200_000, compresslevel=0)
     world.issue({f"{PREFIX}-000000000000.csv": packed}, content_encoding="gzip", content_type="text/csv; charset=utf-8")
     world.stack.faults.add("link.get", "reset", after_bytes=SOME)
