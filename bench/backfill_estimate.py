@@ -22,8 +22,8 @@ FLEETS = (2, 9)
 class Assumptions:
     """Everything that goes in. USD are list prices without free tiers; put in your own."""
 
-    bytes_per_s: float = 0.5 * 1024**3 / 1.23
-    """Of one instance with one vCPU: half of what 1.23 CPU-s a GiB (bench/results.md, one file of 1 GiB) allow."""
+    bytes_per_s: float = 0.5 * 1024**3 / 1.24
+    """Of one instance with one vCPU: half of what 1.24 CPU-s a GiB (bench/results.md, one file of 1 GiB) allow."""
     overhead_s: float = 0.5
     """Of a period, apart from its bytes: some ten requests of 30 ms, and the way through the queue."""
     vcpu_s_usd: float = 0.000024
@@ -82,7 +82,7 @@ def assumptions(given: Assumptions) -> str:
     tasks = f"{given.task_operation_usd * 10**6:.2f} USD a million"
     writes = f"{given.write_usd * 1000:.2f} USD a thousand"
     rows = {
-        "bytes a second of an instance: half of what 1.23 CPU-s a GiB, as the bench found, allow one vCPU": (
+        "bytes a second of an instance: half of what 1.24 CPU-s a GiB, as the bench found, allow one vCPU": (
             f"{given.bytes_per_s / MB:.0f} MB/s"
         ),
         "a period apart from its bytes: some ten requests of 30 ms, and the way through the queue": (
