@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from analytics_export.errors import ExportError
 from analytics_export.export_request import ExportRequest
 from analytics_export.periods import Export
 from analytics_export.services import Services
+from analytics_export.time_limit import submit
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -54,9 +54,6 @@ def _summary(manifests: Manifests, export: Export, listed: ListedManifest) -> Su
 
 
 def side_by_side(pool: Executor, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
-    """Return what `call` returns for each value, in their order; raises what the first of them raises.
-
-    Each runs in its own copy of the context, which holds the call's time limit and functions-framework's execution id.
-    """
-    futures = [pool.submit(copy_context().run, call, value) for value in values]
+    """Return what `call` returns for each value, in their order; raises what the first of them raises."""
+    futures = [submit(pool, call, value) for value in values]
     return [future.result() for future in futures]

@@ -10,7 +10,7 @@ still be carried out. It names the generation that it expects, so it cannot repl
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
@@ -130,6 +130,14 @@ class TimeLimit:
         """Do not close this socket: another call uses it now, or it is closed already."""
         with self._lock:
             self._sockets.discard(used)
+
+
+def submit(executor: Executor, call: Callable[..., T], *args: object) -> "Future[T]":
+    """Let another thread call `call`, in its own copy of the context.
+
+    The context holds the call's time limit and functions-framework's execution id.
+    """
+    return executor.submit(copy_context().run, call, *args)
 
 
 def because_time_is_over(error: ExportError) -> ExportError:

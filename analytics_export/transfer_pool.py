@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
 from analytics_export.errors import DeadlineReached, ExportError, Misconfigured, without_traces
 from analytics_export.retries import LEAST_FAILURES, CircuitBreaker, Deadline
+from analytics_export.time_limit import submit
 from analytics_export.transfer import Transfer, TransferResult
 
 T = TypeVar("T")
@@ -35,12 +35,12 @@ class TransferPool:
         several periods were given up, no further file of the call starts.
         """
         batch = _Batch(CircuitBreaker(failures=max(self._size, LEAST_FAILURES)))
-        futures = [self._submit(lambda each=each: self._run(each, batch)) for each in transfers]  # type: ignore[misc] # mypy#12557
+        futures = [submit(self._executor, self._run, each, batch) for each in transfers]
         return [_outcome(future) for future in futures]
 
     def map(self, call: Callable[[T], Result], values: Iterable[T]) -> list[Result]:
         """Return what `call` returns for each value, side by side; raises what the first of them raised."""
-        futures = [self._submit(lambda value=value: call(value)) for value in values]  # type: ignore[misc] # mypy#12557
+        futures = [submit(self._executor, call, value) for value in values]
         return [_result(future) for future in futures]
 
     def report_progress(self) -> None:
@@ -53,10 +53,6 @@ class TransferPool:
     def close(self) -> None:
         """Start no more work; what is running ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _submit(self, call: Callable[[], Result]) -> "Future[Result]":
-        # each in its own copy of the context, which holds the call's time limit and functions-framework's execution id
-        return self._executor.submit(copy_context().run, call)
 
     def _run(self, transfer: Transfer, batch: "_Batch") -> TransferResult:
         if batch.misconfigured is not None:

@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from local.faults import Faults
 from local.http.exchange import Exchange
 from local.http.response import Outcome, Response, json_response
-from local.http.routes import Route, find
+from local.http.routes import Route, dispatch
 from local.http.server import Server
 
 RECORD_BYTES = 16 * 1024
@@ -26,7 +27,7 @@ RECORD_BYTES = 16 * 1024
 Command = dict[str, Any]
 
 
-class StandIn(Server):
+class StandIn(Server, ABC):
     """Serves its routes."""
 
     takes_chunks = True
@@ -49,9 +50,9 @@ class StandIn(Server):
         client, address = super().get_request()
         return self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), address
 
+    @abstractmethod
     def on_command(self, command: Command) -> Command:
         """Do what the bench wants between two runs, and return what it wants to know."""
-        raise NotImplementedError
 
     def run(self) -> None:
         """Serve until the bench hangs up."""
@@ -71,12 +72,10 @@ class StandIn(Server):
         }
 
     def _answer(self, exchange: Exchange) -> Outcome:
-        found = find(self.routes, exchange.head)
-        if found is None:
+        outcome = dispatch(self.routes, self, exchange)
+        if outcome is None:
             exchange.request.operation = f"unknown: {exchange.head.method} {exchange.head.path}"
             return error(404, exchange.request.operation)
-        handler, values = found
-        outcome = handler(self, exchange, **values)
         time.sleep(self.delay_s)
         return outcome
 

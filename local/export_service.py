@@ -21,7 +21,7 @@ from local.clock import Clock
 from local.faults import Faults
 from local.http.exchange import Exchange
 from local.http.response import Outcome, Response, json_response
-from local.http.routes import ANY, Route, find
+from local.http.routes import ANY, Route, dispatch
 from local.http.server import Server
 from local.report_period import ReportPeriod
 from local.reports import report
@@ -225,11 +225,7 @@ class ExportService(Server):
         return self.storage.links.sign(SOURCE_BUCKET, self._object_name(name), life_s=self.link_life_s)
 
     def _answer(self, exchange: Exchange) -> Outcome:
-        found = find(ROUTES, exchange.head)
-        if found is None:
-            return _NOT_FOUND
-        handler, values = found
-        return handler(self, exchange, **values)
+        return dispatch(ROUTES, self, exchange) or _NOT_FOUND
 
     def _object_name(self, name: str) -> str:
         return f"{self._analytics_id}/{name}"

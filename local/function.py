@@ -164,16 +164,24 @@ class FunctionProcess:
         """Call it with `body` as JSON, or with `raw` as it is, or with neither."""
         data = raw if raw is not None or body is None else json.dumps(body).encode()
         started = time.monotonic()
+        status, answered, text = self._send(method, path, data, query, headers, timeout)
+        return Answer(status, answered, text, time.monotonic() - started)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        timeout: float,
+    ) -> tuple[int, Mapping[str, str], str]:
+        """Send a request; its answer's status, headers and text."""
+        url = f"{self.url}/{path}"
         response = requests.request(
-            method,
-            f"{self.url}/{path}",
-            data=data,
-            params=query,
-            headers=headers,
-            timeout=timeout,
-            allow_redirects=False,
+            method, url, data=data, params=query, headers=headers, timeout=timeout, allow_redirects=False
         )
-        return Answer(response.status_code, response.headers, response.text, time.monotonic() - started)
+        return response.status_code, response.headers, response.text
 
     def get(
         self, path: str = "", *, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None

@@ -21,7 +21,6 @@ HEADERS = {
 }
 CMP_SHOWN, ACCEPTS, DENIES, SAVES = 1, (2, 5, 8), (3, 6, 9), (4, 7, 10)
 """Values of `event_type`: the banner was shown; accept all, deny all and save, each without a layer, on L1 and L2."""
-UNKNOWN_EVENT, UNKNOWN_ACTION = 18, 9
 _EVENT_WEIGHTS = (1, 600, 30, 20, 10, 200, 120, 30, 40, 30, 20, 5, 10, 40, 30, 10, 10, 2, 2)
 """By `event_type` 0..17, and the unknown one."""
 OPT_IN_RATES = (1.0, 0.0, 0.5, 0.1, 0.9, 0.6, 0.4, 0.55, 0.6, 0.5)

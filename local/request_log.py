@@ -36,9 +36,8 @@ class Request:
     """The object's, period's, secret's or task's name, decoded."""
     status: int = 0
     """0 while (or when) nothing was answered."""
-    received_bytes: int = 0
     sent_bytes: int = 0
-    """Body bytes, both."""
+    """Of the answer's body."""
     at: float = field(default_factory=time.monotonic, repr=False)
     """When it came, by time.monotonic()."""
     is_new_connection: bool = False

@@ -27,7 +27,6 @@ import local.function
 import main
 from analytics_export import app, logs
 from analytics_export.retries import Clock
-from local.function import Answer
 
 _called: ContextVar["FunctionInProcess"] = ContextVar("called")
 
@@ -56,24 +55,18 @@ class FunctionInProcess(local.function.FunctionProcess):
         self._written.write(text)
         self._written.flush()
 
-    def post(
+    def _send(
         self,
-        body: object = None,
-        *,
-        raw: bytes | None = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        method: str = "POST",
-        path: str = "",
-        timeout: float = 0,
-    ) -> Answer:
+        method: str,
+        path: str,
+        data: bytes | None,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        timeout: float,
+    ) -> tuple[int, Mapping[str, str], str]:
         del timeout
-        data = raw if raw is not None or body is None else flask.json.dumps(body).encode()
-        began = time.monotonic()
         answer = self._client().open(f"/{path}", method=method, data=data, query_string=query, headers=headers)
-        return Answer(
-            answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.text, time.monotonic() - began
-        )
+        return answer.status_code, CaseInsensitiveDict(answer.headers.items()), answer.text
 
     @property
     def output_path(self) -> Path:

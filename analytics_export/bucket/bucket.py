@@ -115,7 +115,7 @@ class Bucket:
 
         def delete() -> None:
             try:
-                self._bucket.blob(name).delete(if_generation_match=generation, timeout=self._stall_s, retry=None)
+                self.blob(name).delete(if_generation_match=generation, timeout=self._stall_s, retry=None)
             except exceptions.NotFound as exc:
                 raise_if_bucket_is_missing(exc)
 
@@ -125,7 +125,7 @@ class Bucket:
         """Return the format of an object's CSV, as `HeaderSniffer.csv_format` does."""
         sniffer, start = HeaderSniffer(), 0
         while start < min(stored.size, LONGEST_HEADER_BYTES) and not sniffer.is_done:
-            blob = self._bucket.blob(stored.name, generation=int(stored.generation))
+            blob = self.blob(stored.name, generation=int(stored.generation))
             block = self.read(blob, start, start + BLOCK_BYTES)
             if block is None:
                 raise Conflict(f"{stored.name} was replaced or removed while its first line was read.")
@@ -186,7 +186,7 @@ class Bucket:
         return Upload(self._uploads, session_url, name, file.size, self._stall_s, self._storage.deadline)
 
     def _blob_like(self, name: str, file: SourceFile) -> Blob:
-        blob = self._bucket.blob(name)
+        blob = self.blob(name)
         blob.crc32c = file.crc32c
         blob.content_encoding = file.content_encoding
         return blob

@@ -45,7 +45,7 @@ class Manifests:
 
     def uri(self, export: Export) -> str:
         """Return the gs:// URI of a period's manifest."""
-        return self._bucket.uri(self._bucket.layout.manifest(export))
+        return self._bucket.uri(self._name(export))
 
     def listed(self, first: Export, last: Export) -> dict[Export, ListedManifest]:
         """Return the manifests from one period to another, both included, in one request per thousand.
@@ -70,7 +70,7 @@ class Manifests:
         if listed is not None and listed.size_bytes > MAX_MANIFEST_BYTES:
             return StoredManifest(None, listed.generation)
         expected = listed.generation if listed else None
-        blob = self._bucket.blob(self._bucket.layout.manifest(export), generation=expected)
+        blob = self._bucket.blob(self._name(export), generation=expected)
         text = self._bucket.read(blob, 0, MAX_MANIFEST_BYTES + 1)
         if text is None:
             return NOTHING_STORED
@@ -80,12 +80,12 @@ class Manifests:
 
     def generation(self, export: Export) -> int:
         """Return the generation of a period's manifest; 0 where there is none."""
-        return self._bucket.generation(self._bucket.layout.manifest(export))
+        return self._bucket.generation(self._name(export))
 
     def write(self, manifest: Manifest, *, replaces_generation: int) -> StoredManifest:
         """Write a manifest; raises Conflict where the bucket has another generation than `replaces_generation`."""
         body = manifest.to_json().encode()
-        blob = self._bucket.blob(self._bucket.layout.manifest(manifest.export))
+        blob = self._bucket.blob(self._name(manifest.export))
         blob.metadata = to_metadata(manifest, body)
         blob.crc32c = blob.metadata["body_crc32c"]
         try:
@@ -96,7 +96,10 @@ class Manifests:
 
     def remove(self, export: Export, *, generation: int) -> None:
         """Delete a period's manifest if it is there; raises Conflict where it is of another generation."""
-        self._bucket.remove(self._bucket.layout.manifest(export), generation=generation)
+        self._bucket.remove(self._name(export), generation=generation)
+
+    def _name(self, export: Export) -> str:
+        return self._bucket.layout.manifest(export)
 
 
 def _listed(export: Export | None, blob: Blob) -> tuple[Export, ListedManifest] | None:

@@ -105,7 +105,6 @@ class Exchange:
             self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         count = self._body.receive_into(view) if view else 0
         self._moved_bytes += count
-        self.request.received_bytes += count
         return count
 
     def end_with(self, outcome: Outcome) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote
 
+from local.http.exchange import Exchange
 from local.http.request_head import RequestHead
 from local.http.response import Outcome
 
@@ -58,3 +59,12 @@ def find(routes: Sequence[Route], head: RequestHead) -> tuple[Callable[..., Outc
         if values is not None:
             return route.handler, values
     return None
+
+
+def dispatch(routes: Sequence[Route], stand_in: object, exchange: Exchange) -> Outcome | None:
+    """What the request's handler gives back; None without a route."""
+    found = find(routes, exchange.head)
+    if found is None:
+        return None
+    handler, values = found
+    return handler(stand_in, exchange, **values)

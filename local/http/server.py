@@ -16,7 +16,7 @@ from local.http.connection import BadRequestError, Connection
 from local.http.exchange import Exchange
 from local.http.fault_injection import ErrorForm, FaultInjection
 from local.http.response import Outcome, json_response
-from local.http.routes import Route, find
+from local.http.routes import Route, dispatch
 from local.request_log import Request, RequestLog
 
 STOP_S = 1.0
@@ -126,9 +126,8 @@ class Server(ThreadingTCPServer):
         if not (exchange.is_measured or self.takes_chunks):
             text = "a request's body needs a Content-Length here"
             return self._error_form(exchange.head.path, HTTPStatus.LENGTH_REQUIRED, text)
-        if found := find(SWITCHES, exchange.head):
-            handler, _ = found
-            return handler(self.faults, exchange)
+        if switched := dispatch(SWITCHES, self.faults, exchange):
+            return switched
         self.requests.add(exchange.request)
         return self._handler(exchange)
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from local.http.exchange import Exchange
 from local.http.response import Outcome, Refused, Response
-from local.http.routes import Route, find
+from local.http.routes import Route, dispatch
 from local.storage import object_api, upload_api
 from local.storage.fields import WrongFieldsError
 from local.storage.objects import NoSuchBucketError, PreconditionFailedError
@@ -43,12 +43,8 @@ def is_json(path: str) -> bool:
 
 def answer(state: State, exchange: Exchange) -> Outcome:
     """Find the route and take it."""
-    found = find(ROUTES, exchange.head)
-    if found is None:
-        return _no_route(exchange.head.method, exchange.head.path)
-    handler, values = found
     try:
-        return handler(state, exchange, **values)
+        return dispatch(ROUTES, state, exchange) or _no_route(exchange.head.method, exchange.head.path)
     except Refused as refused:
         return error(refused.status, refused.text)
     except (WrongFieldsError, WrongRangeError, ChecksumError) as exc:

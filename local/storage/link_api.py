@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 from local.http.exchange import Exchange
 from local.http.request_head import RequestHead
 from local.http.response import Outcome, Response
-from local.http.routes import ANY, Route, find
+from local.http.routes import ANY, Route, dispatch
 from local.storage.delivery import deliver
 from local.storage.links import SIGNATURE
 from local.storage.objects import NoSuchBucketError
@@ -59,8 +59,4 @@ ROUTES = (
 
 def answer(state: State, exchange: Exchange) -> Outcome:
     """Find the route and take it."""
-    found = find(ROUTES, exchange.head)
-    if found is None:
-        return error(HTTPStatus.NOT_FOUND, "The specified key does not exist.")
-    handler, values = found
-    return handler(state, exchange, **values)
+    return dispatch(ROUTES, state, exchange) or error(HTTPStatus.NOT_FOUND, "The specified key does not exist.")

@@ -42,9 +42,8 @@ class Caller:
     def call(self, task: Task, attempt: Attempt, faults: list[Fault]) -> Reply:
         """Call the function and give back its answer, or what counts as one."""
         task_id = task.name.rpartition("/")[2]
-        body = task.http_request.body
         path = urlsplit(task.http_request.url).path or "/"
-        request = Request(method="POST", path=path, operation=OPERATION, name=task_id, received_bytes=len(body))
+        request = Request(method="POST", path=path, operation=OPERATION, name=task_id)
         self._log.add(request)
         reply = self._inject_before(faults, request) or self._answer(task, attempt, path)
         for fault in faults:

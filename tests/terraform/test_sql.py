@@ -16,7 +16,6 @@ from tests.terraform.landed import EVENTS, landed, landed_beside_function
 from tests.terraform.terraform_cli import changes
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, exports_schema, rows, views, warehouse
 
-EXPORTS = f"{PROJECT}.{DATASET}.exports"
 DUE = json.loads((Path(__file__).parents[1] / "due_periods.json").read_text())
 ELSEWHERE = "America/Los_Angeles"
 
