@@ -133,11 +133,13 @@ class Stack:
 
     def client(self) -> google_storage.Client:
         """Google's own client, on the destination."""
-        return google_storage.Client(
+        client = google_storage.Client(
             project="local",
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # ships no types
             client_options={"api_endpoint": self.storage_host},
         )
+        client._bucket_metadata_cache = None  # noqa: SLF001 - else it asks for the bucket after a 404, at any time later
+        return client
 
     def function_env(self, *, api_version: str = "v2") -> dict[str, str]:
         """The function's settings for this stack; add to it or take away what a test needs."""
