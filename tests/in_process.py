@@ -43,8 +43,11 @@ class FunctionInProcess(local.function.FunctionProcess):
         self._client = server.test_client
 
     def _answer(self) -> flask.typing.ResponseReturnValue:
-        _called.set(self)
-        return main.export_analytics(flask.request)
+        called = _called.set(self)
+        try:
+            return main.export_analytics(flask.request)
+        finally:
+            _called.reset(called)
 
     @cache  # noqa: B019 - as long as the tests
     def app(self) -> app.App:
