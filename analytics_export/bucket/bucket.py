@@ -18,7 +18,6 @@ from analytics_export.bucket.layout import Layout
 from analytics_export.bucket.manifest import StoredObject
 from analytics_export.bucket.upload import Upload, UploadRefused
 from analytics_export.errors import Conflict, Misconfigured
-from analytics_export.http import BLOCK_BYTES
 from analytics_export.periods import Export
 from analytics_export.source.stored_headers import SourceFile
 
@@ -123,16 +122,12 @@ class Bucket:
 
     def csv_format(self, stored: StoredObject) -> CsvFormat | None:
         """Return the format of an object's CSV, as `HeaderSniffer.csv_format` does."""
-        sniffer, start = HeaderSniffer(), 0
-        while start < min(stored.size, LONGEST_HEADER_BYTES) and not sniffer.is_done:
-            blob = self.blob(stored.name, generation=int(stored.generation))
-            block = self.read(blob, start, start + BLOCK_BYTES)
+        sniffer = HeaderSniffer()
+        if stored.size:
+            block = self.read(self.blob(stored.name, generation=int(stored.generation)), 0, LONGEST_HEADER_BYTES)
             if block is None:
                 raise Conflict(f"{stored.name} was replaced or removed while its first line was read.")
-            if not block:
-                break
-            sniffer.feed(start, block)
-            start += BLOCK_BYTES
+            sniffer.feed(0, block)
         return sniffer.csv_format()
 
     def read(self, blob: Blob, start: int, end: int) -> bytes | None:

@@ -406,9 +406,13 @@ def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
     stack.exports.put(PREFIX, {file(0): data})
     only(function.post(DAY))
     bucket.delete(MANIFEST)
+    stack.storage.requests.clear()
     export = only(function.post(DAY))
     assert (export["status"], export["bytes_copied"]) == ("copied", 0)
     assert len(bucket.manifest(PERIOD)["columns"]) == 8_000
+    if stack.is_destination_ours:
+        reads = [read.range for read in stack.storage.requests.of("object.read") if read.name == FOLDER + file(0)]
+        assert reads == ["bytes=0-262143"], "only where a header may be"
 
 
 def test_columns_are_the_first_files_also_where_it_was_there_already(

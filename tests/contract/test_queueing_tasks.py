@@ -195,8 +195,9 @@ def test_nothing_listens_where_the_emulator_should_be(monkeypatch: pytest.Monkey
 
 def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
-    error = error_of(fan_out(TaskQueue(QUEUE, emulator=None), days(3)), Misconfigured)
-    assert "No Google credentials" in error.detail
+    outcome = fan_out(TaskQueue(QUEUE, emulator=None), days(3))
+    assert "No Google credentials" in error_of(outcome, Misconfigured).detail
+    assert outcome.queued == frozenset()
 
 
 def test_after_the_deadline_nothing_is_queued(queue: TaskQueue, service: CloudTasks) -> None:

@@ -323,6 +323,9 @@ def test_a_huge_object_where_a_manifest_belongs_is_no_manifest(
     stack.storage.put(stack.bucket, MANIFEST, (b" " * MIB for _ in range(600)))
     function = start_function()
     assert only(function.post(asked))["status"] == "copied"
+    assert [read for read in stack.storage.requests.of("object.read") if read.name == MANIFEST] == [], (
+        "its size says it"
+    )
     assert 45_000_000 < function.peak_rss_bytes() < 150_000_000
     assert bucket.manifest("granular/daily/start_date=2022-04-01")["bytes"] == 8
 

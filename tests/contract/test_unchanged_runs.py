@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from local.faults import Kind
 from local.stack import Stack
 from tests.support.destination import Bucket
 from tests.support.functions import ScannedFunction
@@ -54,6 +55,19 @@ def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_four_more(
     assert stack.exports.requests.count() == 1
     assert stack.secrets.requests.count() == 0
     assert sum(request.sent_bytes for request in stack.storage.requests.of("link.get")) <= len(FILES)
+
+
+@pytest.mark.ours_only
+def test_a_source_that_ignores_range_is_compared_without_reading_its_files(
+    stack: Stack, function: ScannedFunction
+) -> None:
+    stack.exports.put(PREFIX, {file(0): [b"a,b\n", *[b"1,2\n" * (1 << 18)] * 64]})
+    only(function.post(DAY))
+    stack.faults.add("link.get", Kind.IGNORE_RANGE, times=None)
+    stack.storage.requests.clear()
+    assert only(function.post(DAY))["status"] == "unchanged"
+    [comparison] = stack.storage.requests.of("link.get")
+    assert comparison.sent_bytes < 32 << 20, "what was on its way when the connection was closed"
 
 
 @pytest.mark.ours_only

@@ -137,6 +137,18 @@ def test_the_page_says_what_is_missing_and_which_request_fills_it() -> None:
     ) in said
 
 
+@pytest.mark.parametrize(
+    ("frequency", "gap"),
+    [
+        (Frequency.WEEKLY, "2026-01-12 to 2026-01-18 up to 2026-01-19 to 2026-01-25: 2 periods"),
+        (Frequency.MONTHLY, "2025-03 up to 2025-04: 2 periods"),
+    ],
+)
+def test_weeks_and_months_are_named_as_such(frequency: Frequency, gap: str) -> None:
+    first = date(2025, 1, 1) if frequency is Frequency.MONTHLY else date(2025, 12, 29)
+    assert gap in text(html(covered_since(first, frequency=frequency, missing={2, 3})))
+
+
 def test_behind_a_proxy_on_this_machine_no_token_is_needed() -> None:
     said = text(html(covered_since(date(2026, 3, 1), missing={2}), host="localhost:8080"))
     assert said.count("curl -d '{") == 1
@@ -218,7 +230,14 @@ def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
 
 @pytest.mark.parametrize(
     ("size_bytes", "shown"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (734_003_200, "734.0 MB"), (5 * 10**12, "5.0 TB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (734_003_200, "734.0 MB"),
+        (5_020_000_000, "5.0 GB"),
+        (5 * 10**12, "5.0 TB"),
+    ],
 )
 def test_a_size_is_shown_to_be_read(size_bytes: int, shown: str) -> None:
     assert size(size_bytes) == shown

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from analytics_export.logs import Log, trace_fields
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -33,6 +34,21 @@ def test_binding_leaves_the_log_it_came_from_alone(capsys: pytest.CaptureFixture
     log.bind(aggregation="granular")
     log.info("x")
     assert lines(capsys) == [{"severity": "INFO", "message": "x"}]
+
+
+def test_a_defect_is_an_error_that_says_where_it_is_and_keeps_its_text_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of an error may hold a link."""
+    try:
+        raise ValueError("https://storage.example/file?X-Goog-Signature=secret")
+    except ValueError as error:
+        Log().bind(frequency="daily").defect(error)
+    [line] = lines(capsys)
+    assert (line["severity"], line["message"], line["error"]) == ("ERROR", "defect", "ValueError")
+    assert line["frequency"] == "daily"
+    [frame] = line["stack"]
+    assert frame.startswith(__file__)
+    assert frame.endswith(test_a_defect_is_an_error_that_says_where_it_is_and_keeps_its_text_out.__name__)
+    assert "Signature" not in str(line)
 
 
 def test_a_field_that_json_does_not_know_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,21 @@
+"""HTTP sessions are the same for both schemes; the tests over HTTP know the one without TLS only."""
+
+import pytest
+
+from analytics_export.http import session
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_session_keeps_as_many_connections_as_it_is_made_for_and_retries_nothing(scheme: str) -> None:
+    adapter = session(connections=7).get_adapter(f"{scheme}://storage.example/")
+    assert type(adapter) is type(session(connections=1).get_adapter("http://storage.example/"))
+    pool = adapter.poolmanager.connection_from_url(f"{scheme}://storage.example/")
+    assert (type(pool).__module__, pool.pool.maxsize) == ("analytics_export.http", 7)
+    assert adapter.max_retries.total == 0
+
+
+def test_a_session_sends_nothing_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    made = session(connections=1)
+    assert made.merge_environment_settings("https://storage.example/", {}, None, None, None)["proxies"] == {}
+    assert made.headers["User-Agent"] == "usercentrics-analytics-export"
