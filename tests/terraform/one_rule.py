@@ -1,8 +1,7 @@
 """One table for two rules: what the plan lets through, the function takes.
 
 A value that passes the plan and that the function refuses would be answered 500 `misconfigured` on every call.
-`.venv/bin/python tests/terraform/one_rule.py` writes the plan's side: terraform/tests/one_rule_taken.tftest.hcl and
-one_rule_refused.tftest.hcl, apart because a refusal needs the variables alone, which is much faster.
+`.venv/bin/python tests/terraform/one_rule.py` writes the plan's side, terraform/tests/one_rule.tftest.hcl.
 """
 
 import json
@@ -12,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-FOLDER = Path(__file__).parents[2] / "terraform/tests"
+FILE = Path(__file__).parents[2] / "terraform/tests/one_rule.tftest.hcl"
 HEAD = """\
 # Made from the table in tests/terraform/one_rule.py in the repository, which holds the function's own rules to the same cases.
 mock_provider "google" {}
@@ -116,15 +115,11 @@ def _refused() -> list[str]:
     ]
 
 
-def files() -> dict[Path, str]:
-    """The text of each file."""
-    return {
-        FOLDER / f"one_rule_{name}.tftest.hcl": "\n".join([HEAD, *runs])
-        for name, runs in (("taken", _taken()), ("refused", _refused()))
-    }
+def text() -> str:
+    """The text of the file."""
+    return "\n".join([HEAD, *_taken(), *_refused()])
 
 
 if __name__ == "__main__":
-    for path, text in files().items():
-        path.write_text(text)
+    FILE.write_text(text())
     sys.stdout.write(f"{len(CASES)} cases\n")

@@ -6,13 +6,13 @@ import pytest
 
 from analytics_export.config import Settings
 from analytics_export.errors import Misconfigured
-from tests.terraform.one_rule import CASES, Case, files
+from tests.terraform.one_rule import CASES, FILE, Case, text
 from tests.terraform.test_deployment import environment
 
 
 def test_the_plans_side_is_made_from_the_table() -> None:
     """Otherwise: .venv/bin/python tests/terraform/one_rule.py."""
-    assert {path: path.read_text() for path in files()} == files()
+    assert FILE.read_text() == text()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.setting}={case.value[:20]!r}")
