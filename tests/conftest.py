@@ -12,10 +12,21 @@ from tests.support.functions import Functions, ScannedFunction, StartFunction
 from tests.support.secret_scan import requests_with_the_key
 from tests.support.world import World, let_late_requests_end
 
+COSTLY = (
+    "tests/browser/",
+    "tests/terraform/test_googlesql.py",
+    "tests/terraform/test_sql.py",
+    "tests/terraform/test_watching.py",
+)
+"""Their fixtures take seconds (a browser, the analyzed views, a landed bucket): one test process has them, not each."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow ones, whose gaps the others fill; leave out what needs the local Cloud Storage elsewhere."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if group := next((each for each in COSTLY if item.nodeid.startswith(each)), None):
+            item.add_marker(pytest.mark.xdist_group(group))
     elsewhere = os.environ.get("STORAGE_EMULATOR_HOST")
     if elsewhere:
         reason = f"the bucket is at {elsewhere} (STORAGE_EMULATOR_HOST); this test looks into the local stand-in"
