@@ -1,4 +1,4 @@
-"""The outside world and the function, one of each for a test process; every test finds them as if just started."""
+"""The stack and the function, one of each per test process; every test finds them as if they had just started."""
 
 import os
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ COSTLY = (
     "tests/terraform/test_sql.py",
     "tests/terraform/test_watching.py",
 )
-"""Their fixtures take seconds (a browser, the analyzed views, a landed bucket): one test process has them, not each."""
+"""Their fixtures take seconds (a browser, the analyzed views, a full bucket), so one test process runs each group."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow ones, whose gaps the others fill; leave out what needs the local Cloud Storage elsewhere."""
+    """Start the slow tests first, so that the others fill the gaps; skip `ours_only` tests on another Cloud Storage."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if group := next((each for each in COSTLY if item.nodeid.startswith(each)), None):
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_stack(worker_id: str) -> Iterator[Stack]:
-    """The stack of this test process; a bucket of its own, as another Cloud Storage is shared by all of them."""
+    """The stack of this test process, with a bucket of its own: all test processes share an external Cloud Storage."""
     with Stack(rows=20, shards=3, bucket=f"{BUCKET}-{worker_id}") as stack:
         yield stack
 
@@ -51,13 +51,13 @@ def functions(shared_stack: Stack) -> Iterator[Functions]:
 
 @pytest.fixture
 def stack(shared_stack: Stack, functions: Functions) -> Iterator[Stack]:
-    """The outside world as it is after the start; whatever the test, no log line holds a secret, no link the key."""
+    """The stack, as after its start. After every test: no log line contains a secret, and no link was sent the key."""
     shared_stack.reset()
     yield shared_stack
     let_late_requests_end(shared_stack)
     for service in (shared_stack.storage, shared_stack.exports):
         mistakes = service.mistakes[:]
-        service.mistakes.clear()  # it is this test's alone
+        service.mistakes.clear()  # they must not fail the next test
         assert mistakes == []
     assert requests_with_the_key(shared_stack) == []
     functions.scan()
@@ -72,14 +72,14 @@ def bucket(stack: Stack) -> Bucket:
 @pytest.fixture
 def function(stack: Stack, functions: Functions) -> ScannedFunction:
     """The function with the stack's settings. It is warm: other tests may have called it, so it may know the key."""
-    del stack  # as new before the function is called
+    del stack  # reset before the function is called
     return functions.shared({})
 
 
 @pytest.fixture
 def function_with(stack: Stack, functions: Functions) -> StartFunction:
-    """Call it with the settings to change; gives back a warm function, as `function` is."""
-    del stack  # as new before the function is called
+    """Call it with the settings to change; returns a warm function, like `function`."""
+    del stack  # reset before the function is called
 
     def shared(api_version: str = "v2", **env: str) -> ScannedFunction:
         return functions.shared(env, api_version=api_version)
@@ -89,8 +89,8 @@ def function_with(stack: Stack, functions: Functions) -> StartFunction:
 
 @pytest.fixture
 def start_function(stack: Stack, functions: Functions) -> Iterator[StartFunction]:
-    """Call it with the settings to change; gives back a function that nobody has called yet."""
-    del stack  # as new before the function is called
+    """Call it with the settings to change; returns a function that has not been called yet."""
+    del stack  # reset before the function is called
     with ExitStack() as exits:
 
         def start(api_version: str = "v2", **env: str) -> ScannedFunction:
@@ -101,7 +101,7 @@ def start_function(stack: Stack, functions: Functions) -> Iterator[StartFunction
 
 @pytest.fixture
 def world(stack: Stack, functions: Functions) -> Iterator[World]:
-    """The stack, a function, and a watcher that fails the test if it saw half an object or a wrong manifest."""
+    """The stack, a function, and a watcher that fails the test if it saw a partial object or a wrong manifest."""
     with World(stack, functions) as world:
         yield world
     assert world.violations == []

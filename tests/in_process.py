@@ -1,9 +1,9 @@
-"""A pytest plugin for `make mutants`: the function runs in the process of the tests, and its retries wait for nothing.
+"""A pytest plugin for `make mutants`: the function runs in the tests' process, and its retries do not wait.
 
     pytest -p tests.in_process tests/contract
 
-A mutant lives in one process, so the tests that call the function over HTTP would not meet it. With this plugin they
-call `main.export_analytics` itself; what needs a process of its own (its memory, its end, its address) is skipped.
+A mutant exists in one process only, so tests that call the function over HTTP would not reach it. With this plugin they
+call `main.export_analytics` directly; tests that need a separate process (its memory, exit or address) are skipped.
 """
 
 import os
@@ -36,10 +36,10 @@ class FunctionInProcess(local.function.FunctionProcess):
 
     def __init__(self, env: Mapping[str, str], **_: Any) -> None:
         self._env = dict(env)
-        self._written = tempfile.NamedTemporaryFile("w", prefix="function-")  # noqa: SIM115 - as long as the tests
-        self._making = threading.Lock()
+        self._written = tempfile.NamedTemporaryFile("w", prefix="function-")  # noqa: SIM115 - lives as long as the tests
+        self._app_lock = threading.Lock()
         server = flask.Flask("function")
-        server.before_request(self._answer)  # whatever the path and the method are
+        server.before_request(self._answer)  # for every path and method
         self._client = server.test_client
 
     def _answer(self) -> flask.typing.ResponseReturnValue:
@@ -49,9 +49,9 @@ class FunctionInProcess(local.function.FunctionProcess):
         finally:
             _called.reset(called)
 
-    @cache  # noqa: B019 - as long as the tests
+    @cache  # noqa: B019 - lives as long as the tests
     def app(self) -> app.App:
-        with self._making, patch.dict(os.environ, self._env):
+        with self._app_lock, patch.dict(os.environ, self._env):
             return app.App.from_env()
 
     def write(self, text: str) -> None:
@@ -123,7 +123,7 @@ class _Output:
         sys.stdout.flush()
 
 
-# Now, because pytest imports the conftests before it calls any hook.
+# Patched at import, because pytest imports the conftests before it calls any hook.
 patch.object(local.function, "FunctionProcess", FunctionInProcess).start()
 patch.object(main, "_app", lambda: _called.get().app()).start()
 patch.object(app, "Clock", _clock).start()

@@ -1,8 +1,8 @@
-"""How many small changes of the package the tests notice, a line for each module: `make mutants`.
+"""Counts how many small changes to the package the tests notice, one line per module: `make mutants`.
 
 mutmut makes the mutants and tries each with the tests that reach the function it changes (pyproject.toml,
-`[tool.mutmut]`). Without a module's name a few of each module's are drawn, always the same ones; with names, all of
-those modules' are tried. After `BOUND_S` it stops, and the table says how many were tried.
+`[tool.mutmut]`). Without arguments it tries a few mutants of every module, always the same ones; with names of modules,
+all mutants of those. After `BOUND_S` it stops, and the table says how many were tried.
 """
 
 import json
@@ -24,15 +24,15 @@ FOLDER = Path("mutants")
 BOUND_S = 600
 AT_ONCE = 2
 SAMPLE = 12
-"""So many of each module's mutants are drawn."""
+"""How many mutants of each module are tried where no module is named."""
 SEED = 1
 SURVIVED = {0, 33}
-"""What mutmut notes for a mutant that all tests passed, and for one that no test reaches."""
+"""mutmut's exit codes for a mutant with which all tests passed, and for one that no test reaches."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What became of one module's mutants."""
+    """The result for one module's mutants."""
 
     module: str
     mutants: int
@@ -54,7 +54,7 @@ def mutants_of(path: Path) -> list[str]:
 
 
 def chosen(modules: Sequence[str]) -> dict[str, list[str]]:
-    """The mutants of these modules, or of all of them, by module. Exits where there is no such module."""
+    """The mutants of these modules, or of all modules, by module. Exits if one does not exist."""
     paths = {
         str(path.relative_to(PACKAGE).with_suffix("")).replace("/", "."): path for path in Path(PACKAGE).rglob("*.py")
     }
@@ -70,7 +70,7 @@ def sample(names: Sequence[str]) -> list[str]:
 
 
 def try_all(names: Sequence[str]) -> None:
-    """Let mutmut try these, for as long as the bound allows."""
+    """Let mutmut try these mutants, for at most `BOUND_S`."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     written = FOLDER / "mutmut.log"
@@ -79,16 +79,16 @@ def try_all(names: Sequence[str]) -> None:
         try:
             running.wait(BOUND_S)
         except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGINT)  # it keeps what it knows
+            running.send_signal(signal.SIGINT)  # it saves the results so far
     if not any(result is not None for result in results().values()):
         sys.exit(
-            f"mutmut tried no mutant; see {written}. Where a test failed without one, this shows which:\n"
+            f"mutmut tried no mutant; see {written}. If a test fails without any mutant, this shows which:\n"
             "  .venv/bin/pytest -p tests.in_process tests/unit tests/contract tests/situations/test_transfers.py"
         )
 
 
 def results() -> Mapping[str, int | None]:
-    """What mutmut noted for each mutant; None for one that it did not try."""
+    """mutmut's exit code for each mutant; None for one that it did not try."""
     found: dict[str, int | None] = {}
     for path in FOLDER.rglob("*.meta"):
         found |= json.loads(path.read_text())["exit_code_by_key"]
@@ -111,7 +111,7 @@ def main() -> None:
         print(each.line)
     survivors = tuple(name for each in scores for name in each.survivors)
     print(Score("all", sum(each.mutants for each in scores), sum(each.tried for each in scores), survivors).line)
-    print("\nWhat survived; .venv-mutants/bin/mutmut show NAME says how it differs:")
+    print("\nSurvivors; .venv-mutants/bin/mutmut show NAME prints the change:")
     print(*survivors, sep="\n")
 
 

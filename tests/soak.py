@@ -1,12 +1,12 @@
-"""Draws situations at random and compares the bucket with the source after each: `make soak`.
+"""Plays random situations and compares the bucket with the source after each: `make soak`.
 
     python -m tests.soak [--runs 200] [--seconds 300] [--backfill 400] [--seed N]
 
 Each run asks for a day, or for a span around it, with or without `refresh`. It may issue new content, set faults at
 random places, start a second run beside the first, or kill the function in the middle; then the faults end, and calls
-for the whole span follow until one answers 200. In the end so many days go through the queue, with faults and kills
-drawn likewise. Ends with a table; exit 1 if anything was wrong. The same seed draws the same situations (what they meet
-depends on timing).
+for the whole span follow until one answers 200. At the end `--backfill` days go through the queue, again with random faults
+and kills. Prints a table; exits 1 if anything was wrong. The same seed draws the same situations (their course depends on
+timing).
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tests.support.requests_and_answers import DAY, FOLDER, PREFIX, SPAN
 from tests.support.source_files import crc32c, csv
 from tests.support.world import World, open_world
 
-STRANGER = b"a,b\n1,2\n"
+FOREIGN_BYTES = b"a,b\n1,2\n"
 """What another writer puts into the bucket."""
 MIDDLE = {"after_bytes": 300_000}
 FAULTS: list[dict[str, Any]] = [
@@ -43,14 +43,14 @@ FAULTS: list[dict[str, Any]] = [
     *({"where": where, "kind": "lose_answer"} for where in ("upload.start", "object.insert", "object.delete")),
     *({"where": where, "kind": "cut_head"} for where in ("link.get", "upload.*", "object.*", "export.list")),
     *({"where": where, "kind": "throttle", "bytes_per_s": 20_000} for where in ("export.list", "object.list")),
-    *({"where": where, "kind": "overwrite", "body": STRANGER} for where in ("upload.finish", "object.insert")),
+    *({"where": where, "kind": "overwrite", "body": FOREIGN_BYTES} for where in ("upload.finish", "object.insert")),
     {"where": "export.list", "kind": "reset", "after_bytes": 30},
     {"where": "export.list", "kind": "status", "status": 401},
 ]
 
 
 EVERY_PERIOD = SPAN | {"refresh": True}
-ASKED: list[Mapping[str, object]] = [DAY, SPAN, EVERY_PERIOD]
+BODIES: list[Mapping[str, object]] = [DAY, SPAN, EVERY_PERIOD]
 
 
 class Soak:
@@ -60,11 +60,11 @@ class Soak:
         self.world = world
         self.draw = draw
         self.runs = self.calls = self.compared = self.bytes = self.kills = self.pairs = self.wrong = 0
-        self.asked: Counter[str] = Counter()
+        self.requested: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
 
     def run(self) -> None:
-        """One situation, from the issue to the comparison."""
+        """Play one situation, from issuing the export to the comparison."""
         self.runs += 1
         draw, world = self.draw, self.world
         if self.runs == 1 or draw.random() < 0.7:
@@ -78,12 +78,12 @@ class Soak:
                 }
             )
         for _ in range(draw.randint(0, 4)):
-            world.whole.add(crc32c(STRANGER))
+            world.whole.add(crc32c(FOREIGN_BYTES))
             world.stack.faults.add(**draw.choice(FAULTS), skip=draw.randint(0, 3), times=draw.randint(1, 3))
-        first = world.pool.submit(self._call, draw.choice(ASKED))
+        first = world.pool.submit(self._call, draw.choice(BODIES))
         if draw.random() < 0.3:
             self.pairs += 1
-            second = world.pool.submit(self._call, draw.choice(ASKED))
+            second = world.pool.submit(self._call, draw.choice(BODIES))
             second.result()
         elif draw.random() < 0.2:
             self.kills += 1
@@ -94,19 +94,19 @@ class Soak:
             world.function = world.start()
         first.result()
         world.stack.faults.clear()
-        self._settle()
+        self._finish_and_compare()
 
     def _call(self, body: Mapping[str, object]) -> int:
         with suppress(requests.RequestException):
             answer = self.world.call(body)
             self.calls += 1
-            self.asked["a day" if body is DAY else "a span"] += 1
+            self.requested["a day" if body is DAY else "a span"] += 1
             self.answers[str(answer.json().get("type", "200"))] += 1
             return answer.status
         self.answers["killed"] += 1
         return 0
 
-    def _settle(self) -> None:
+    def _finish_and_compare(self) -> None:
         world = self.world
         for _ in range(5):
             if self._call(EVERY_PERIOD) == 200:
@@ -131,12 +131,12 @@ class Soak:
         print(f"run {self.runs}: {what}")
 
     def table(self) -> str:
-        """What it all came to."""
+        """The totals."""
         fired = sorted(self.world.stack.faults.fired.items())
         rows = [
             ("runs", self.runs),
             ("calls", self.calls),
-            *((f"asked for {what}", count) for what, count in sorted(self.asked.items())),
+            *((f"calls for {what}", count) for what, count in sorted(self.requested.items())),
             ("two runs at once", self.pairs),
             ("killed", self.kills),
             *((f"answer {kind}", count) for kind, count in sorted(self.answers.items())),
@@ -150,16 +150,16 @@ class Soak:
 
 
 def backfill(world: World, draw: random.Random, periods: int) -> int:
-    """Bring so many days in through the queue, in trouble; print how it went and return what was wrong."""
+    """Copy so many days through the queue, with faults; print the result and return how much was wrong."""
     world.reset()
     backfill = Backfill(world.stack, [world.start(), world.start()], draw, days(periods))
-    backfill.trouble(draw.uniform(0.05, 0.5))
+    backfill.add_faults(draw.uniform(0.05, 0.5))
     began = time.monotonic()
     backfill.run(kills=draw.randint(0, 3))
     queue = world.stack.tasks.queue
     rows = [
         ("backfill: periods", periods),
-        ("backfill: periods in trouble", len(backfill.troubled)),
+        ("backfill: periods with faults", len(backfill.faulty_days)),
         ("backfill: rounds", backfill.rounds),
         ("backfill: tasks delivered", world.stack.tasks.requests.count("task.deliver")),
         ("backfill: queue slowed down", queue.pace.slow_downs),
@@ -181,11 +181,13 @@ def _lines(rows: list[tuple[str, int]]) -> str:
 
 
 def main() -> int:
-    """Run until the runs or the time are used up."""
+    """Play situations until `--runs` or `--seconds` is used up."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--runs", type=int, default=200)
     arguments.add_argument("--seconds", type=float, default=300)
-    arguments.add_argument("--backfill", type=int, default=400, help="periods through the queue in the end; 0: none")
+    arguments.add_argument(
+        "--backfill", type=int, default=400, help="periods sent through the queue at the end; 0: none"
+    )
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     given = arguments.parse_args()
     print(f"seed {given.seed}", flush=True)

@@ -1,4 +1,4 @@
-"""The pages in a real browser, opened from the running function: what they say, to the eye and to a screen reader."""
+"""The running function's pages in a real browser: what they say, on the screen and to a screen reader."""
 
 import shlex
 import subprocess
@@ -24,7 +24,7 @@ from tests.support.landed_periods import land
 AS_OF = {"X-CloudScheduler-ScheduleTime": "2022-03-10T09:00:00Z"}
 HOSTILE_ID = "<script>document.title='owned'</script>"
 PHONE, DESKTOP = (360, 740), (1280, 900)
-LOOKS = [
+VIEWPORTS = [
     pytest.param(size, scheme, id=f"{name}-{scheme}")
     for name, size in (("phone", PHONE), ("desktop", DESKTOP))
     for scheme in ("light", "dark")
@@ -41,7 +41,7 @@ def opened(
     scheme: Any = "light",
     complaints: list[str] | None = None,
 ) -> Iterator[Page]:
-    """The page at this address; fails if the browser complains, unless `complaints` takes that down."""
+    """The page at this address; fails if the browser reports an error, unless `complaints` is there to collect it."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, extra_http_headers=AS_OF
     )
@@ -55,14 +55,14 @@ def opened(
         yield page
     finally:
         context.close()
-    # the status of an answer that says what is wrong is no complaint about the page
+    # an error status of the answer is not a defect of the page
     unexpected = [each for each in noted if not each.startswith("Failed to load resource: the server responded")]
     assert complaints is not None or unexpected == []
 
 
 @pytest.fixture
 def shown(stack: Stack, function: ScannedFunction) -> ScannedFunction:
-    """The function, with something of everything to show."""
+    """The function, with periods of every kind and status to show."""
     gaps = [date(2021, 12, 31), date(2022, 1, 5), date(2022, 1, 6), date(2022, 3, 1)]
     land(stack, date(2021, 12, 20), date(2022, 3, 9), but=gaps)
     weeks, months = (Aggregation.INTERACTION, Frequency.WEEKLY), (Aggregation.INTERACTION, Frequency.MONTHLY)
@@ -86,7 +86,7 @@ def calendar(page: Page, year: str, frequency: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+@pytest.mark.parametrize(("size", "scheme"), VIEWPORTS)
 def test_the_page_says_what_the_json_says(
     browser: Browser, shown: ScannedFunction, size: tuple[int, int], scheme: str
 ) -> None:
@@ -136,20 +136,20 @@ def test_each_week_and_month_has_its_cell(browser: Browser, shown: ScannedFuncti
     assert [months.get(f"2021 {month}") for month in MONTHS[9:]] == [None, "complete", "complete"]
 
 
-def test_a_cell_shows_a_sign_beside_its_colour(browser: Browser, shown: ScannedFunction) -> None:
-    look = """kind => { const style = getComputedStyle(document.querySelector(`td.${kind}`), '::after');
+def test_a_cell_shows_a_sign_as_well_as_a_colour(browser: Browser, shown: ScannedFunction) -> None:
+    style = """kind => { const style = getComputedStyle(document.querySelector(`td.${kind}`), '::after');
                         return [style.content.slice(0, 3), style.backgroundColor] }"""
     with opened(browser, shown.url) as page:
-        signs = [page.evaluate(look, kind)[0] for kind in "cmn"]
+        signs = [page.evaluate(style, kind)[0] for kind in "cmn"]
     assert signs == ['"✓"', '"✕"', '"·"']
 
 
 @pytest.mark.parametrize("path", ["", "check"])
-@pytest.mark.parametrize(("size", "scheme"), LOOKS)
-def test_nobody_is_shut_out(
+@pytest.mark.parametrize(("size", "scheme"), VIEWPORTS)
+def test_the_pages_are_accessible(
     stack: Stack, browser: Browser, shown: ScannedFunction, size: tuple[int, int], scheme: str, path: str
 ) -> None:
-    """No rule of axe-core that is serious or critical is broken, and nothing is wider than the screen."""
+    """axe-core finds no serious or critical violation, and nothing is wider than the screen."""
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     with opened(browser, f"{shown.url}/{path}", size=size, scheme=scheme) as page:
         results = Axe().run(page).response
@@ -158,8 +158,8 @@ def test_nobody_is_shut_out(
     assert [(each["id"], each["nodes"][0]["html"]) for each in broken] == []
 
 
-def test_what_is_wrong_with_a_page_would_be_seen(browser: Browser, shown: ScannedFunction) -> None:
-    """By axe-core, and in what the browser complains about."""
+def test_defects_of_a_page_are_detected(browser: Browser, shown: ScannedFunction) -> None:
+    """By axe-core, and in the browser's console."""
     complaints: list[str] = []
     with opened(browser, shown.url, complaints=complaints) as page:
         page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:,\"><p style=\"color:red\">x')")
@@ -178,7 +178,7 @@ def test_the_request_that_the_page_shows_fills_the_gap(browser: Browser, shown: 
         assert page.get_by_text("Nothing is missing: 9 of 9 periods that are due are there.").is_visible()
 
 
-def test_the_check_is_a_click_away(stack: Stack, browser: Browser, function: ScannedFunction) -> None:
+def test_the_check_is_one_click_away(stack: Stack, browser: Browser, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     with opened(browser, function.url) as page:
         assert page.get_by_text("No export has landed yet.").is_visible()
@@ -193,15 +193,15 @@ def test_the_check_is_a_click_away(stack: Stack, browser: Browser, function: Sca
         assert page.get_by_role("heading", level=1).text_content() == "Coverage of the analytics exports"
 
 
-def test_a_hostile_id_is_only_text(stack: Stack, browser: Browser, start_function: StartFunction) -> None:
+def test_a_hostile_analytics_id_is_shown_as_text(stack: Stack, browser: Browser, start_function: StartFunction) -> None:
     land(stack, date(2022, 3, 1), date(2022, 3, 2))
     with opened(browser, start_function(ANALYTICS_ID=HOSTILE_ID.replace("/", "")).url) as page:
         assert page.get_by_text(HOSTILE_ID.replace("/", "")).is_visible()
         assert page.title() == "Coverage of the analytics exports"
 
 
-def test_it_prints(browser: Browser, shown: ScannedFunction) -> None:
-    """On few sheets, nothing cut off at the right."""
+def test_the_coverage_page_prints_well(browser: Browser, shown: ScannedFunction) -> None:
+    """On at most three sheets, with nothing cut off at the right."""
     with opened(browser, shown.url, size=(720, 1000)) as page:
         page.emulate_media(media="print")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -237,7 +237,7 @@ def test_a_browser_gets_the_page_and_a_program_the_json(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_picture_in_the_readme_can_be_made_again_and_is_small(browser: Browser, tmp_path: Path) -> None:
+def test_the_picture_in_the_readme_can_be_generated_and_is_small(browser: Browser, tmp_path: Path) -> None:
     del browser  # skips where there is none
     made = tmp_path / "coverage.png"
     command = [sys.executable, "-m", "local", "picture", str(made), "--port", "0"]

@@ -86,7 +86,7 @@ def test_the_bytes_are_those_of_the_source(stack: Stack, function: ScannedFuncti
     assert (again["status"], again["bytes"], again["bytes_copied"]) == ("unchanged", size, 0)
 
 
-@pytest.mark.parametrize("row", ["one byte", "a quote that is never closed", "bytes that are no text", "broken gzip"])
+@pytest.mark.parametrize("row", ["one byte", "a quote that is never closed", "bytes that are not text", "broken gzip"])
 def test_an_odd_file_alone_is_carried_too(stack: Stack, function: ScannedFunction, bucket: Bucket, row: str) -> None:
     """The manifest's columns are what a CSV reader makes of the first line, if that is a header."""
     data, columns = ODD_HEADERS[row]
@@ -426,7 +426,7 @@ def test_columns_are_the_first_files_also_where_it_was_there_already(
     assert (manifest["columns"], manifest["field_delimiter"]) == (["a", "b"], ",")
 
 
-@pytest.mark.parametrize("row", ["semicolons", "UTF-16, with its mark", "packed"])
+@pytest.mark.parametrize("row", ["semicolons", "UTF-16, with its byte order mark", "packed"])
 def test_the_manifest_says_how_the_first_file_with_text_is_written(
     stack: Stack, function: ScannedFunction, bucket: Bucket, row: str
 ) -> None:

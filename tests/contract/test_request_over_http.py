@@ -84,11 +84,11 @@ def assert_nothing_was_asked(stack: Stack) -> None:
 
 
 BODIES = [
-    "no JSON", "an array", "NaN", "deep nesting", "a field twice", "an unknown field", "20 MB", "bytes that are no UTF-8",
+    "not JSON", "an array", "NaN", "deep nesting", "a field twice", "an unknown field", "20 MB", "bytes that are not UTF-8",
     "lone surrogates", "nothing",
 ]  # fmt: skip
 FIELDS = [
-    "aggregation unknown", "date as Germans write it", "no such day", "date and last", "from alone", "last 401",
+    "aggregation unknown", "date in German notation", "no such day", "date and last", "from alone", "last 401",
     "refresh another string", "ten years of days",
 ]  # fmt: skip
 """One of each kind; the unit test of the request takes them all."""

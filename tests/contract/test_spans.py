@@ -159,7 +159,7 @@ def test_a_service_that_is_down_is_learnt_once_a_call(stack: Stack, start_functi
     assert tries < 100 * TRIES_WITHOUT_PROGRESS / 2
 
 
-@pytest.mark.parametrize("location", ["http://[", "http://x/%ff\xff\xfe"], ids=["no URL", "no text"])
+@pytest.mark.parametrize("location", ["http://[", "http://x/%ff\xff\xfe"], ids=["not a URL", "no text"])
 @pytest.mark.parametrize("where", ["export.list", "link.get"])
 def test_a_redirect_is_not_even_parsed(stack: Stack, start_function: StartFunction, where: str, location: str) -> None:
     """Neither where it leads to, nor its body: one bad period does not stop the others, and costs no memory."""

@@ -31,7 +31,7 @@ def text_of(document: Path) -> str:
 
 
 def blocks(language: str | None = None) -> list[Block]:
-    """All of that language, or all."""
+    """All blocks of that language, or all blocks."""
     found = [
         Block(str(document.relative_to(ROOT)), match[1], match[2])
         for document in DOCUMENTS
@@ -46,17 +46,17 @@ def prose(document: Path) -> str:
 
 
 def inline_code(document: Path) -> list[str]:
-    """What stands between backticks in running text, on one line each."""
+    """The code between backticks in running text, on one line each."""
     return [code.replace("\n", " ") for code in re.findall(r"`([^`]+)`", prose(document))]
 
 
 def indented_code(document: Path) -> list[str]:
-    """The lines of indented blocks; a list's further lines are indented by less."""
+    """The lines of indented blocks; the continuation lines of a list are indented less."""
     return re.findall(r"^    (\S.*)$", prose(document), re.MULTILINE)
 
 
 def code(document: Path) -> list[str]:
-    """Every piece of code, blocks line by line; a line that ends in a backslash goes on."""
+    """Every piece of code, blocks line by line; a line that ends in a backslash continues."""
     fenced = [match[2].replace("\\\n", " ") for match in _FENCED.finditer(text_of(document))]
     return [*(line for text in fenced for line in text.splitlines()), *inline_code(document), *indented_code(document)]
 

@@ -1,6 +1,6 @@
-"""Every shell block of the documents is run, with programs in place of the cloud's that write down what they are given.
+"""Every shell block of the documents runs, with stand-ins for gcloud and the like that record their arguments.
 
-What only the real ones can say, whether a flag exists, is compared with a table.
+Only the real programs know which flags exist; these tests compare the flags with a table instead.
 """
 
 import json
@@ -81,7 +81,7 @@ Cloud Scheduler, which is younger, its reference."""
 
 @dataclass(frozen=True)
 class Ran:
-    """What a block called, in order, and what it wrote."""
+    """The commands that a block called, in order, its output and its input."""
 
     calls: list[list[str]]
     output: str
@@ -125,14 +125,14 @@ def run(block: Block, folder: Path) -> Ran:
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
-def test_a_block_runs_to_its_end(block: Block, tmp_path: Path) -> None:
+def test_a_shell_block_runs_without_error(block: Block, tmp_path: Path) -> None:
     ran = run(block, tmp_path)
     for call in ran.of("terraform"):
         assert call[1] in {"init", "apply", "output"}
 
 
 def test_every_flag_is_known() -> None:
-    """Of every command in blocks, tables, lists and runbooks; and the table has no other."""
+    """The flags of every command in blocks, tables, lists and runbooks; the table has no others."""
     used: dict[str, set[str]] = {}
     for document in DOCUMENTS:
         for piece in code(document):
@@ -162,7 +162,7 @@ class TestWithoutTerraform:
         assert len(roles) >= 6
         assert [name for name in {*services, *roles} if f'"{name}"' not in terraform] == []
 
-    def test_the_key_is_typed_in(self, ran: Ran) -> None:
+    def test_the_key_is_read_from_standard_input(self, ran: Ran) -> None:
         assert ran.input == "the key"
         assert "the key" not in str(ran.calls)
 
@@ -176,21 +176,23 @@ class TestWithoutTerraform:
         assert Settings.from_env(environment).bucket == "my-project-analytics-export"
         assert set(environment) <= set(re.findall(r"[A-Z_]{5,}", (ROOT / "analytics_export/config.py").read_text()))
 
-    def test_the_job_calls_it_with_a_body_that_it_takes(self, ran: Ran, function: ScannedFunction) -> None:
+    def test_the_scheduler_job_sends_a_body_that_the_function_accepts(
+        self, ran: Ran, function: ScannedFunction
+    ) -> None:
         (job,) = ran.of("gcloud", "scheduler", "jobs", "create")
         flags = dict(word.removeprefix("--").partition("=")[::2] for word in job if word.startswith("--"))
         assert flags["uri"] == flags["oidc-token-audience"] == "https://function.example.com"
         assert function.post({**json.loads(flags["message-body"]), "dry_run": True}).status == 200
 
 
-def test_every_address_that_is_asked_with_curl_answers(tmp_path: Path, function: ScannedFunction) -> None:
-    """Nothing has landed, so a sensor waits."""
-    asked = []
+def test_every_address_that_curl_requests_answers(tmp_path: Path, function: ScannedFunction) -> None:
+    """Nothing has been exported yet, so the sensor's request gets 503."""
+    requested = []
     for number, block in enumerate(blocks("sh")):
         (tmp_path / str(number)).mkdir()
-        asked += run(block, tmp_path / str(number)).of("curl")
+        requested += run(block, tmp_path / str(number)).of("curl")
     answers = []
-    for call in asked:
+    for call in requested:
         assert call[call.index("-H") + 1] == "Authorization: Bearer TOKEN"
         path, _, query = call[-1].removeprefix("https://function.example.com").partition("?")
         fields = dict(pair.split("=") for pair in query.split("&")) if query else {}
@@ -200,13 +202,13 @@ def test_every_address_that_is_asked_with_curl_answers(tmp_path: Path, function:
     assert {path for path, *_ in answers} == {"/", "/check"}
 
 
-def test_the_address_of_the_runbooks_is_found_out(tmp_path: Path) -> None:
+def test_the_address_of_the_runbooks_is_derived_from_git(tmp_path: Path) -> None:
     (block,) = [block for block in blocks("sh") if "git remote get-url" in block.text]
     found = run(block, tmp_path).output
     assert found == "https://git.example.com/data/analytics-export/blob/v1.2.3/docs/runbooks\n"
 
 
-def test_key_and_check_are_run_as_terraform_prints_them(tmp_path: Path) -> None:
+def test_the_commands_for_key_and_check_are_run_as_terraform_prints_them(tmp_path: Path) -> None:
     """`ran NAME` is what the stand-in for terraform prints as the command of an output."""
     (block,) = [block for block in blocks("sh") if "git clone" in block.text]
     assert run(block, tmp_path).of("ran") == [["ran", "add_key_command"], ["ran", "check_command"]]
@@ -214,7 +216,7 @@ def test_key_and_check_are_run_as_terraform_prints_them(tmp_path: Path) -> None:
 
 
 def test_commands_in_running_text_are_well_formed() -> None:
-    """What `eval` is given is closed, and so are quotes."""
+    """Their quotes and substitutions are closed."""
     for document in DOCUMENTS:
         for piece in inline_code(document):
             if piece.startswith(("eval ", "gcloud ", "bq ", "make ", "terraform ")) and "..." not in piece:

@@ -1,4 +1,4 @@
-"""The documents say what the code says, and every name in them is there."""
+"""The documents say what the code says, and every name in them exists."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ from tests.docs.documents import (
     text_of,
 )
 
-CLAIMED = {
+COVERED_BY = {
     "": "test_pictures.py",
     "console": "../local/test_demo.py",
     "hcl": "../terraform/test_readme.py",
@@ -34,28 +34,28 @@ CLAIMED = {
     "sh": "test_commands.py",
     "sql": "../terraform/test_queries.py",
 }
-"""Which test runs, or compares, every block of that language."""
+"""Language -> the test that runs, or compares, each of its blocks."""
 
 
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_every_block_is_claimed_by_a_test() -> None:
-    assert {block.language for block in blocks()} == set(CLAIMED)
-    for language, test in CLAIMED.items():
+def test_every_block_is_covered_by_a_test() -> None:
+    assert {block.language for block in blocks()} == set(COVERED_BY)
+    for language, test in COVERED_BY.items():
         assert f'blocks("{language}")' in (Path(__file__).parent / test).read_text(), test
 
 
-def test_commands_are_indented_in_runbooks_alone() -> None:
-    """They become e-mails; everywhere else a block says what it is, so that a test can claim it."""
+def test_only_runbooks_indent_commands() -> None:
+    """Runbooks become e-mails; everywhere else a fenced block names its language, so that a test covers it."""
     assert {
         relative(path): indented_code(path) for path in DOCUMENTS if path not in RUNBOOKS and indented_code(path)
     } == {}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for link in links(document):
         address, _, anchor = link.partition("#")
         if address.startswith("https://"):
@@ -67,7 +67,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_map_in_the_readme_has_every_page() -> None:
+def test_the_readme_links_every_page() -> None:
     mapped = {
         (ROOT / row[0].split("](")[1].rstrip(")")).resolve() for row in rows(ROOT / "README.md", "## Documentation")
     }
@@ -75,7 +75,7 @@ def test_the_map_in_the_readme_has_every_page() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
-def test_every_target_of_make_exists(document: Path) -> None:
+def test_every_make_target_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = [re.search(r"^(?:\S+=\S+ )*make ([a-z -]+)", piece.removeprefix("$ ")) for piece in code(document)]
     assert {target for match in named if match for target in match[1].split()} <= targets
@@ -89,7 +89,7 @@ def test_every_path_exists(document: Path) -> None:
             assert (ROOT / piece).exists(), piece
 
 
-def test_every_output_of_terraform_exists() -> None:
+def test_every_terraform_output_exists() -> None:
     exist = set(re.findall(r'^output "(\w+)"', (ROOT / "terraform/outputs.tf").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
         text = text_of(document)
@@ -97,7 +97,7 @@ def test_every_output_of_terraform_exists() -> None:
         assert named <= exist, relative(document)
 
 
-def test_the_placeholder_for_the_repositorys_address_stands_in_one_place() -> None:
+def test_the_placeholder_for_the_repositorys_address_is_in_one_place() -> None:
     others = [*(ROOT / "terraform").rglob("*.tf"), *(ROOT / ".github").rglob("*.yml"), ROOT / "pyproject.toml"]
     counts = {relative(path): path.read_text().count("OWNER/REPOSITORY") for path in [*DOCUMENTS, *others]}
     assert {path: count for path, count in counts.items() if count} == {"README.md": 1}
@@ -109,7 +109,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert project()["version"] == openapi.VERSION == newest[1]
 
 
-def test_the_pythons_that_are_supported_are_those_that_are_tested() -> None:
+def test_the_supported_python_versions_are_the_tested_ones() -> None:
     workflow = (ROOT / ".github/workflows/ci.yml").read_text()
     matrix = re.search(r"^ +python: \[(.*)\]$", workflow, re.MULTILINE)
     assert matrix is not None
@@ -126,17 +126,17 @@ def project() -> dict[str, Any]:
     return made
 
 
-def test_the_six_questions_lead_to_the_code() -> None:
-    asked = rows(ROOT / "docs/architecture.md", "## Where to change what")
-    assert len(asked) == 6
-    for question, answer in asked:
+def test_where_to_change_what_names_existing_code() -> None:
+    questions = rows(ROOT / "docs/architecture.md", "## Where to change what")
+    assert len(questions) == 6
+    for question, answer in questions:
         for part in answer.split("; "):
             symbol, *paths = re.findall(r"`([^`]+)`", part)
             assert paths, question
             assert [path for path in paths if symbol not in (ROOT / path).read_text()] == [], f"{question}: {symbol}"
 
 
-def test_the_settings_are_those_of_the_code() -> None:
+def test_the_documented_settings_are_those_of_the_code() -> None:
     read = r'read\(\s*"([A-Z_]+)",\s*(None|"[^"]*"|SERVICE_URL)'
     defaults = dict(re.findall(read, (ROOT / "analytics_export/config.py").read_text()))
     words = {"None": "required", '""': "empty", "SERVICE_URL": config.SERVICE_URL}
@@ -149,7 +149,7 @@ def test_the_settings_are_those_of_the_code() -> None:
     assert table == expected
 
 
-def test_the_statuses_are_those_of_the_code() -> None:
+def test_the_documented_statuses_are_those_of_the_code() -> None:
     def subclasses(error: type[ExportError]) -> set[type[ExportError]]:
         return {error}.union(*(subclasses(child) for child in error.__subclasses__()))
 
@@ -163,14 +163,14 @@ def test_the_statuses_are_those_of_the_code() -> None:
     assert table == {(error.status, error.type) for error in errors}
 
 
-def test_the_fields_are_those_of_the_code() -> None:
+def test_the_documented_fields_are_those_of_the_code() -> None:
     table = [name for row in rows(ROOT / "docs/requests.md", "## Fields") for name in re.findall(r"`(\w+)`", row[0])]
     assert table == list(openapi.EXPORT_FIELDS)
     coverage = text_of(ROOT / "docs/coverage.md")
     assert [name for name in openapi.COVERAGE_FIELDS if name not in coverage] == []
 
 
-def test_the_log_events_are_those_of_the_code() -> None:
+def test_the_documented_log_events_are_those_of_the_code() -> None:
     table = {
         event: set(severities.split(", "))
         for events, severities, _ in rows(ROOT / "docs/operate.md", "## The log")

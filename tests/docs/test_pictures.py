@@ -1,4 +1,4 @@
-"""The blocks that are no commands: names of objects, and the flow. Every name in them is the one that the code gives."""
+"""The blocks without a language: object names, and the flow. They use the names that the code forms."""
 
 import json
 import re
@@ -15,7 +15,7 @@ LAYOUT = Layout("")
 
 
 def names() -> set[str]:
-    """What the objects of the examples' days are called."""
+    """The object names of the days in the examples."""
     made = set()
     for aggregation in Aggregation:
         for frequency in Frequency:
@@ -26,7 +26,7 @@ def names() -> set[str]:
 
 
 @pytest.mark.parametrize("block", blocks(""), ids=str)
-def test_a_picture_names_objects_and_calls_as_they_are(block: Block) -> None:
+def test_a_picture_uses_the_real_names_of_objects_and_fields(block: Block) -> None:
     found = NAME.findall(block.text)
     assert found
     assert set(found) <= names()

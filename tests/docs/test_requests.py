@@ -1,4 +1,4 @@
-"""Every JSON body that the documents show is a request that the function takes, or an answer that it gives."""
+"""Every JSON body that the documents show is a request that the function accepts, or an answer that it gives."""
 
 import json
 from typing import Any
@@ -16,13 +16,13 @@ REQUESTS = sorted(
 )
 
 
-def test_the_documents_show_both() -> None:
+def test_the_documents_show_requests_and_answers() -> None:
     assert len(REQUESTS) >= 3
     assert ANSWERS
 
 
 @pytest.mark.parametrize("body", REQUESTS)
-def test_the_function_takes_a_request_as_shown(function: ScannedFunction, body: str) -> None:
+def test_the_function_accepts_a_request_as_shown(function: ScannedFunction, body: str) -> None:
     answer = function.post({**json.loads(body), "dry_run": True})
     assert answer.status == 200, answer.text
     assert {export["status"] for export in json.loads(answer.text)["exports"]} <= {"planned", "complete"}
@@ -30,7 +30,7 @@ def test_the_function_takes_a_request_as_shown(function: ScannedFunction, body: 
 
 @pytest.mark.parametrize("block", ANSWERS, ids=str)
 def test_the_function_answers_as_shown(stack: Stack, function: ScannedFunction, block: Block) -> None:
-    """A day of two files is asked for, and in the morning after the next, what is there."""
+    """A request for a day of two files, and one for the coverage on the morning two days later."""
     stack.exports.put("granular-2022-04-01", {"a.csv": b"a\n1\n", "b.csv": b"a\n2\n"})
     answers = [
         function.post({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"}),
@@ -41,7 +41,7 @@ def test_the_function_answers_as_shown(stack: Stack, function: ScannedFunction, 
 
 
 def comparable(value: Any, name: str = "") -> object:
-    """Fields in their order; of what differs from run to run, the type."""
+    """The fields in order; where values differ from run to run, only their type."""
     if isinstance(value, dict):
         return [(name, comparable(each, name)) for name, each in value.items()]
     if isinstance(value, list):

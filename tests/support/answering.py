@@ -1,4 +1,4 @@
-"""An HTTP server that answers as a test says."""
+"""An HTTP server whose answers the test chooses."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from local.http.response import Outcome, Response
 from local.http.server import Handler, Server
 
 OPERATION = "call"
-"""The place of its fault switches."""
+"""The place (`where`) of its faults."""
 
 
 def always(response: Response, *, after_s: float = 0.0) -> Handler:
@@ -24,7 +24,7 @@ def always(response: Response, *, after_s: float = 0.0) -> Handler:
 
 
 def in_turn(*handlers: Handler) -> Handler:
-    """One after the other, each for one request."""
+    """Use the handlers in turn, each for one request."""
     rest = iter(handlers)
 
     def answer(exchange: Exchange) -> Outcome:
@@ -39,7 +39,7 @@ def _error(path: str, status: int, text: str) -> Response:
 
 
 class AnsweringServer(Server):
-    """Every request is answered by `answer`, which may block; 200 at first. Runs from `with` on."""
+    """`answer` answers every request, and may block; by default it answers 200. Runs inside `with`."""
 
     def __init__(self, answer: Handler = always(Response(200))) -> None:  # noqa: B008 - it has no state
         super().__init__(self._call, error_form=_error, faults=Faults())
@@ -51,7 +51,7 @@ class AnsweringServer(Server):
 
     @property
     def task_ids(self) -> list[str]:
-        """Of the tasks that Cloud Tasks called it with."""
+        """The names of the tasks with which Cloud Tasks called it."""
         return self.headers("X-CloudTasks-TaskName")
 
     def headers(self, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A backfill through the stand-in queue, with trouble drawn at random, and what must be true when it has ended."""
+"""A backfill through the local queue with random faults, and what must be true at its end."""
 
 import json
 import random
@@ -14,10 +14,10 @@ from local.storage.objects import Change
 
 FIRST_DAY = date(2020, 1, 1)
 ROUNDS = 4
-"""Every period is complete after so many calls with `enqueue`, each worked off: a 404 ends a task, at most three times."""
+"""After so many `enqueue` calls, each with its tasks done, every period is complete: a 404 ends a period's task at most three times."""
 ROUND_S = 100.0
 
-TROUBLE: list[dict[str, Any]] = [
+FAULTS: list[dict[str, Any]] = [
     {"where": "task.deliver", "kind": "twice"},
     {"where": "task.deliver", "kind": "again"},
     {"where": "task.deliver", "kind": "lose_answer"},
@@ -33,29 +33,29 @@ TROUBLE: list[dict[str, Any]] = [
     {"where": "object.insert", "kind": "lose_answer"},
     {"where": "object.insert", "kind": "status", "status": 503},
 ]
-"""Each hits the calls about one period. A 404 ends its task for good: the next round finds the gap."""
+"""Each is set for one period. A 404 ends its task for good: the next round finds the gap."""
 
 
 def days(count: int) -> list[str]:
-    """So many days in a row."""
+    """`count` days in a row."""
     return [str(FIRST_DAY + timedelta(days=number)) for number in range(count)]
 
 
 @dataclass
 class Backfill:
-    """Days of `granular`, each with one or two files, brought in by one or more instances of the function.
+    """Days of `granular`, each with one or two files, copied by one or more instances of the function.
 
-    It watches the bucket for as long as it lives. Use it on a stack that has just been reset.
+    It counts the writes to the bucket from its creation on. Use it on a stack that has just been reset.
     """
 
     stack: Stack
     functions: list[FunctionProcess]
     draw: random.Random
     days: list[str]
-    troubled: list[str] = field(default_factory=list)
+    faulty_days: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     writes: Counter[str] = field(default_factory=Counter)
-    """How often each object became visible: once is right, as none of the faults changes the source."""
+    """How often each object became visible. Once is right: no fault changes the source."""
     rounds: int = 0
     kills: int = 0
 
@@ -67,15 +67,15 @@ class Backfill:
         queue.max_concurrent_dispatches = 4
         queue.targets = [function.url for function in self.functions]
 
-    def trouble(self, share: float) -> None:
-        """Set a fault, or several, for this share of the days."""
-        self.troubled = self.draw.sample(self.days, round(len(self.days) * share))
-        for day in self.troubled:
-            for fault in self.draw.sample(TROUBLE, self.draw.randint(1, 2)):
+    def add_faults(self, share: float) -> None:
+        """Set one or two faults for each day of this share."""
+        self.faulty_days = self.draw.sample(self.days, round(len(self.days) * share))
+        for day in self.faulty_days:
+            for fault in self.draw.sample(FAULTS, self.draw.randint(1, 2)):
                 self.stack.faults.add(**fault, name=day, times=self.draw.randint(1, 3))
 
     def run(self, *, kills: int = 0) -> None:
-        """Enqueue and work off until nothing is left to queue; `wrong` says what was not as it must be."""
+        """Enqueue and wait for the tasks until nothing is left to enqueue; `wrong` lists every defect."""
         killer = threading.Thread(target=self._kill, args=(kills,))
         killer.start()
         for self.rounds in range(1, ROUNDS + 2):
@@ -84,7 +84,7 @@ class Backfill:
             self.stack.tasks.queue.wait_until_empty(ROUND_S)
             killer.join()
         else:
-            self.wrong.append(f"after {ROUNDS} rounds something was still left to queue")
+            self.wrong.append(f"after {ROUNDS} rounds something was still left to enqueue")
         self.compare()
 
     def _issue(self, day: str) -> dict[str, bytes]:
@@ -98,23 +98,23 @@ class Backfill:
             self.writes[change.name] += 1
 
     def _enqueue(self) -> int:
-        """Call until the whole span is queued; a call that breaks off is made again, as its answer asks for."""
+        """Call until the whole span is queued; a failed call is repeated, as its answer asks."""
         span = {"aggregation": "granular", "frequency": "daily", "from": self.days[0], "to": self.days[-1]}
         answered = 0
         while answered < 5:
             try:
                 answer = self.functions[0].post({**span, "enqueue": True})
-            except OSError:  # killed in the middle, or not up again
+            except OSError:  # killed meanwhile, or not running again yet
                 threading.Event().wait(0.1)
                 continue
             answered += 1
             if answer.status < 300:
                 return answer.status
-        self.wrong.append("five calls did not get it queued")
+        self.wrong.append("five calls did not enqueue the span")
         return 500
 
     def _kill(self, times: int) -> None:
-        """Kill one instance after the other while they work. Cloud Run sends nothing to one that is dead."""
+        """Kill one instance after the other while they work. Cloud Run sends no request to a dead instance."""
         queue = self.stack.tasks.queue
         for _ in range(times):
             self._wait_for_work()
@@ -126,7 +126,7 @@ class Backfill:
             self.kills += 1
 
     def _wait_for_work(self) -> None:
-        """Return in the middle of things: when some more tasks have come to be worked on."""
+        """Wait until some more tasks have been delivered, so that a kill interrupts work."""
         begun = self.stack.tasks.requests.count("task.deliver")
         more = self.draw.randint(1, max(2, len(self.days) // 8))
         for _ in range(1000):
@@ -135,7 +135,7 @@ class Backfill:
             threading.Event().wait(0.005)
 
     def compare(self) -> None:
-        """Note in `wrong` what the bucket does not hold as the export service has it, and what was written twice."""
+        """Add to `wrong` how the bucket differs from the export service, and which objects were written twice."""
         found = self.stack.storage.objects(self.stack.bucket, "granular/")
         expected = {
             f"granular/daily/start_date={day}/{name}": data

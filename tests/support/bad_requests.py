@@ -1,4 +1,4 @@
-"""Requests that no caller should send: the unit test takes them all, one of each kind goes over HTTP."""
+"""Invalid requests: the unit test uses all of them, the test over HTTP one of each kind."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ DAILY = {"aggregation": "granular", "frequency": "daily"}
 GOOD = json.dumps(DAY)
 
 BODIES: dict[str, tuple[bytes, str]] = {
-    "no JSON": (b"granular daily", "JSON object"),
+    "not JSON": (b"granular daily", "JSON object"),
     "a form": (b"aggregation=granular&frequency=daily", "JSON object"),
     "half a JSON object": (GOOD[:-5].encode(), "JSON object"),
     "two JSON objects": ((GOOD + GOOD).encode(), "JSON object"),
@@ -17,12 +17,18 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "a string": (b'"granular"', "JSON"),
     "null": (b"null", "JSON"),
     "a number": (b"7", "JSON"),
-    "a number beyond numbers": (b"1e999", "JSON"),
+    "a number too large for a float": (b"1e999", "JSON"),
     "NaN": (b'{"aggregation": "granular", "frequency": "daily", "last": NaN}', "JSON"),
     "Infinity": (b'{"aggregation": "granular", "frequency": "daily", "last": Infinity}', "JSON"),
     "-Infinity": (b'{"aggregation": "granular", "frequency": "daily", "last": -Infinity}', "JSON"),
-    "an endless number": (b'{"aggregation": "granular", "frequency": "daily", "last": ' + b"9" * 60_000 + b"}", "JSON"),
-    "an endless float": (b'{"aggregation": "granular", "frequency": "daily", "last": 1e999}', "`last`"),
+    "a number of 60,000 digits": (
+        b'{"aggregation": "granular", "frequency": "daily", "last": ' + b"9" * 60_000 + b"}",
+        "JSON",
+    ),
+    "a field with a number too large for a float": (
+        b'{"aggregation": "granular", "frequency": "daily", "last": 1e999}',
+        "`last`",
+    ),
     "deep nesting": (b"[" * 60_000, "JSON"),
     "deep nesting of objects": (b'{"last":' * 8_000 + b"1" + b"}" * 8_000, "JSON"),
     "deep nesting in a field": (b'{"aggregation": ' + b"[" * 900 + b"]" * 900 + b"}", "`aggregation`"),
@@ -35,8 +41,8 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "1 MB": (json.dumps(DAY | {"refresh": "x" * 1_000_000}).encode(), "JSON object"),
     "20 MB": (b"{" + b" " * 20_000_000 + b"}", "JSON object"),
     "20 MB of white space": (b" " * 20_000_000, "`aggregation` is missing"),
-    "bytes that are no UTF-8": (b'{"aggregation": "\xff\xfe"}', "JSON"),
-    "a mark of UTF-16": (b"\xff\xfe{}", "JSON"),
+    "bytes that are not UTF-8": (b'{"aggregation": "\xff\xfe"}', "JSON"),
+    "a UTF-16 byte order mark": (b"\xff\xfe{}", "JSON"),
     "a NUL": (b"\x00", "JSON"),
     "a NUL in a field": (b'{"aggregation": "granular\\u0000", "frequency": "daily"}', "`aggregation`"),
     "lone surrogates": (b'{"aggregation": "\\ud800"}', "`aggregation`"),
@@ -54,7 +60,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "aggregation an object": ({"aggregation": {}}, "aggregation", '"interaction"'),
     "frequency unknown": ({"frequency": "hourly"}, "frequency", '"daily" or "weekly" or "monthly"'),
     "frequency a number": ({"frequency": 1}, "frequency", '"daily"'),
-    "date as Germans write it": ({"date": "01.04.2022"}, "date", "YYYY-MM-DD"),
+    "date in German notation": ({"date": "01.04.2022"}, "date", "YYYY-MM-DD"),
     "date without zeros": ({"date": "2022-4-1"}, "date", "YYYY-MM-DD"),
     "date without dashes": ({"date": "20220401"}, "date", "YYYY-MM-DD"),
     "date by week": ({"date": "2022-W14-5"}, "date", "YYYY-MM-DD"),
@@ -65,11 +71,11 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "date with a space": ({"date": " 2022-04-01"}, "date", "YYYY-MM-DD"),
     "date with a year in other digits": ({"date": "２０２２-04-01"}, "date", "YYYY-MM-DD"),
     "date in other digits": ({"date": "２０２２-０４-０１"}, "date", "YYYY-MM-DD"),
-    "date with a line end": ({"date": "2022-04-01\n"}, "date", "YYYY-MM-DD"),
+    "date with a newline": ({"date": "2022-04-01\n"}, "date", "YYYY-MM-DD"),
     "date a number": ({"date": 20220401}, "date", "YYYY-MM-DD"),
     "date null": ({"date": None}, "date", "YYYY-MM-DD"),
-    "from no date": ({"from": "x", "to": "2022-04-01"}, "from", "YYYY-MM-DD"),
-    "to no date": ({"from": "2022-04-01", "to": "x"}, "to", "YYYY-MM-DD"),
+    "from not a date": ({"from": "x", "to": "2022-04-01"}, "from", "YYYY-MM-DD"),
+    "to not a date": ({"from": "2022-04-01", "to": "x"}, "to", "YYYY-MM-DD"),
     "span backwards": ({"from": "2022-04-02", "to": "2022-04-01"}, "from", "not be after `to`"),
     "from alone": ({"from": "2022-04-02"}, "from", "`from` together with `to`"),
     "to alone": ({"to": "2022-04-02"}, "to", "`from` together with `to`"),
@@ -103,10 +109,10 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a field in capitals": ({"Date": "2022-04-01"}, "Date", "date, from, to"),
 }
-"""Row -> fields beside those of DAILY, what the refusal must name, and what it must say is accepted."""
+"""Row -> fields in addition to DAILY, what the refusal must name, and what it must say is accepted."""
 
 SCHEDULE_TIMES = [
     "", "now", "yesterday", "2022-04-02", "2022-04-02T09:00:00", "2022-13-01T00:00:00Z", "2022-04-02T25:00:00Z", "1648890000",
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "9" * 500,
 ]  # fmt: skip
-"""None of them is a moment."""
+"""None of them is a valid timestamp."""

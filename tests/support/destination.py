@@ -21,7 +21,7 @@ class Bucket:
         return list(self.blobs(prefix))
 
     def read(self, name: str) -> bytes:
-        """The stored bytes, not unpacked."""
+        """The stored bytes, not decompressed."""
         data: bytes = self._bucket.blob(name).download_as_bytes(raw_download=True)
         return data
 
@@ -29,13 +29,13 @@ class Bucket:
         return {name: self.read(name) for name in self.names(prefix)}
 
     def manifest(self, path: str) -> dict[str, Any]:
-        """Such as `granular/daily/start_date=2022-04-01`, without folder and extension."""
+        """`path` has neither folder nor extension, such as `granular/daily/start_date=2022-04-01`."""
         value = json.loads(self.read(f"manifests/{path}.json"))
         assert isinstance(value, dict)
         return value
 
     def put(self, name: str, data: bytes) -> None:
-        """Write as another program than the function."""
+        """Write an object as another program than the function would."""
         self._bucket.blob(name).upload_from_string(data, content_type="text/csv")
 
     def write(self, name: str, data: bytes, *, metadata: dict[str, str] | None) -> None:

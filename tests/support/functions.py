@@ -1,4 +1,4 @@
-"""The function in processes of its own: those that tests share, and fresh ones. All that they say is scanned for secrets."""
+"""Function processes, shared by tests or fresh. All their answers and output are scanned for secrets."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ SHORT_WAITS = Path(__file__).with_name("short_waits.py")
 
 
 class ScannedFunction(FunctionProcess):
-    """Every answer is scanned at once; its output by `new_output`, at the latest when it stops."""
+    """Scans every answer at once, and its output in `new_output`, at the latest when it stops."""
 
     def __init__(self, env: Mapping[str, str], *, source: Path = SHORT_WAITS) -> None:
         """`source` is main.py, or a program that imports from it."""
@@ -28,7 +28,7 @@ class ScannedFunction(FunctionProcess):
         return answer
 
     def new_output(self) -> str:
-        """What it wrote since the last call of this; fails if there is a secret or a traceback in it."""
+        """The output since the last call; fails if it contains a secret or a traceback."""
         with self.output_path.open("rb") as file:
             file.seek(self._scanned_bytes)
             data = file.read()
@@ -60,7 +60,7 @@ class Functions:
     def fresh(
         self, env: Mapping[str, str], *, api_version: str = "v2", has_short_waits: bool = True
     ) -> ScannedFunction:
-        """A function with these settings changed that nobody has called, not yet started."""
+        """A new function with these settings changed, not yet started."""
         settings = self._stack.function_env(api_version=api_version) | dict(env)
         return ScannedFunction(settings, source=SHORT_WAITS if has_short_waits else MAIN)
 
@@ -73,7 +73,7 @@ class Functions:
         return function if function.is_running else function.start()
 
     def scan(self) -> None:
-        """Scan what the shared ones wrote since the last scan."""
+        """Scan the output of the shared functions since the last scan."""
         for function in self._shared.values():
             function.new_output()
 

@@ -1,4 +1,4 @@
-"""Links that a listing must not have, by what is wrong: the unit test takes them all, one of each kind goes over HTTP."""
+"""Links that must be refused, by kind of defect: the unit test uses all of them, the test over HTTP one of each kind."""
 
 HOSTILE_LINKS: dict[str, dict[str, tuple[str, str]]] = {
     "another origin": {
@@ -9,21 +9,21 @@ HOSTILE_LINKS: dict[str, dict[str, tuple[str, str]]] = {
         "the other scheme's port": ("https://storage.googleapis.com:80/b/f.csv", ":80"),
         "without the origin's port": ("http://127.0.0.1/b/f.csv", "http://127.0.0.1,"),
         "a dot at the end of the host": ("https://storage.googleapis.com./b/f.csv", "storage.googleapis.com."),
-        "the host as a beginning": ("{origin}.example.org/b/f.csv", ".example.org"),
-        "the host as an end": ("https://x.storage.googleapis.com/b/f.csv", "x.storage"),
+        "a host that begins with the origin's": ("{origin}.example.org/b/f.csv", ".example.org"),
+        "a host that ends with the origin's": ("https://x.storage.googleapis.com/b/f.csv", "x.storage"),
         "the metadata server": ("http://169.254.169.254/computeMetadata/v1/token", "http://169.254.169.254"),
-        "the loopback by another name": ("http://[::1]:80/b/f.csv", "http://[::1]:80"),
+        "the loopback in IPv6": ("http://[::1]:80/b/f.csv", "http://[::1]:80"),
         "no host": ("https:///b/f.csv", "https://"),
     },
     "user info": {
         "a user and a password": ("http://user:pw@127.0.0.1:8080/b/f.csv", "http://...@127.0.0.1:8080"),
         "an empty user": ("https://@storage.googleapis.com/b/f.csv", "...@storage"),
-        "a host for a user": ("https://storage.googleapis.com@elsewhere.example.org/f.csv", "...@elsewhere"),
+        "a host as the user": ("https://storage.googleapis.com@elsewhere.example.org/f.csv", "...@elsewhere"),
     },
-    "no URL": {
-        "a percent sign that encodes nothing": ("{origin}/b/%2e%2e%zz/f.csv", "well-formed"),
+    "not a URL": {
+        "a percent sign before letters that are no digits": ("{origin}/b/%2e%2e%zz/f.csv", "well-formed"),
         "a percent sign alone": ("{origin}/b/100%.csv", "well-formed"),
-        "a percent sign before no number, in the query": ("{origin}/b/f.csv?a=%zz", "well-formed"),
+        "a percent sign before letters that are no digits, in the query": ("{origin}/b/f.csv?a=%zz", "well-formed"),
         "a backslash before the host": ("{origin}\\@elsewhere.example.org/f.csv", "well-formed"),
         "no scheme": ("//storage.googleapis.com/b/f.csv", "well-formed"),
         "ftp": ("ftp://storage.googleapis.com/b/f.csv", "well-formed"),
@@ -42,10 +42,10 @@ HOSTILE_LINKS: dict[str, dict[str, tuple[str, str]]] = {
         "hidden by percent-encoding": ("{origin}/b/x%2F..%2Fy/a.csv", "dot segments"),
         "the parent folder in its path": ("{origin}/b/../c/a.csv", "dot segments"),
         "the parent folder in its path, encoded": ("{origin}/b/%2E./c/a.csv", "dot segments"),
-        "the parent folder for a name": ("{origin}/b/..?a=b", "dot segments"),
-        "the parent folder for a name, encoded": ("{origin}/b/%2e%2E?a=b", "dot segments"),
-        "this folder for a name": ("{origin}/b/.", "dot segments"),
-        "a way to the manifests": ("{origin}/b/..%2F..%2Fmanifests%2Fa.json?a=b", "dot segments"),
+        "the parent folder as the name": ("{origin}/b/..?a=b", "dot segments"),
+        "the parent folder as the name, encoded": ("{origin}/b/%2e%2E?a=b", "dot segments"),
+        "this folder as the name": ("{origin}/b/.", "dot segments"),
+        "a path to the manifests": ("{origin}/b/..%2F..%2Fmanifests%2Fa.json?a=b", "dot segments"),
     },
     "a name that cannot be stored": {
         "a slash": ("{origin}/b/a%2Fb.csv", "cannot be stored"),
@@ -53,7 +53,7 @@ HOSTILE_LINKS: dict[str, dict[str, tuple[str, str]]] = {
         "a backslash": ("{origin}/b/..%5Ca.csv", "cannot be stored"),
         "a line end": ("{origin}/b/a%0Ab.csv", "cannot be stored"),
         "a NUL": ("{origin}/b/a%00b.csv", "cannot be stored"),
-        "delete": ("{origin}/b/a%7Fb.csv", "cannot be stored"),
+        "a DEL": ("{origin}/b/a%7Fb.csv", "cannot be stored"),
         "a C1 control": ("{origin}/b/a%C2%85b.csv", "cannot be stored"),
         "a line separator": ("{origin}/b/a%E2%80%A8b.csv", "cannot be stored"),
     },

@@ -12,7 +12,7 @@ from tests.support.destination import Bucket
 
 DAYS = (Aggregation.GRANULAR, Frequency.DAILY)
 OBJECTS, SIZE_BYTES = 3, 1_234_567
-"""Of each period, and of each object."""
+"""Objects of each period, and bytes of each object."""
 
 
 def landed(export: Export, *, analytics_id: str = ANALYTICS_ID) -> Manifest:
@@ -26,7 +26,7 @@ def landed(export: Export, *, analytics_id: str = ANALYTICS_ID) -> Manifest:
 
 
 def put_manifest(stack: Stack, manifest: Manifest, *, is_summarised: bool = True) -> None:
-    """Write it; without its summary as version 1.0.0 did."""
+    """Write it, with its summary or, as version 1.0.0 did, without."""
     body = manifest.to_json().encode()
     name = Layout("").manifest(manifest.export)
     metadata = to_metadata(manifest, body) if is_summarised else None
@@ -48,13 +48,13 @@ def land(
     but: Iterable[date] = (),
     is_summarised: bool = True,
 ) -> None:
-    """Put all periods of a span there, except those that start on one of the days of `but`."""
+    """Write the manifests of all periods of a span, except of those that start on a day in `but`."""
     for period in periods(first, last, kind[1]):
         if period.start not in set(but):
             put_manifest(stack, landed(Export(kind[0], period)), is_summarised=is_summarised)
 
 
 def periods(first: date, last: date, frequency: Frequency) -> list[Period]:
-    """Those that hold a day of the span, oldest first."""
+    """The periods that contain a day of the span, oldest first."""
     later = datetime.combine(last + timedelta(days=40), time(), tzinfo=UTC)
     return list(finished_within(frequency, first=first, last=last, now=later))[::-1]

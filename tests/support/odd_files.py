@@ -1,13 +1,13 @@
-"""Files with odd bytes, odd headers, or none: the unit test of the header takes them all, one of each kind goes over HTTP."""
+"""Files with odd bytes, odd headers, or none: the unit test uses all of them, the test over HTTP one of each kind."""
 
 import gzip
 
 ODD_HEADERS: dict[str, tuple[bytes, list[str]]] = {
     "empty": (b"", []),
     "one byte": (b"a", ["a"]),
-    "a header alone": (b"a,b,c\n", ["a", "b", "c"]),
-    "a header without a line end": (b"a,b,c", ["a", "b", "c"]),
-    "Windows line ends": (b"a,b\r\n1,2\r\n\x1a", ["a", "b"]),
+    "only a header": (b"a,b,c\n", ["a", "b", "c"]),
+    "a header without a newline": (b"a,b,c", ["a", "b", "c"]),
+    "Windows line endings": (b"a,b\r\n1,2\r\n\x1a", ["a", "b"]),
     "a byte order mark": ("\ufeffa,b\n1,2\n".encode(), ["a", "b"]),
     "quoted commas in the header": (b'"c,d","e""f"\n1,2,3\n', ["c,d", 'e"f']),
     "quoted line breaks in the header": (b'"a\nb","c"\n1,2\n', []),
@@ -15,8 +15,8 @@ ODD_HEADERS: dict[str, tuple[bytes, list[str]]] = {
     "no header": (b"2022-04-01,1,0\n", []),
     "semicolons, UTF-16": ("\ufeffa;b\n1;2\n".encode("utf-16-le"), ["a", "b"]),
     "a first line of 1 MB": (b"x" * 1_000_000 + b",y\n1,2\n", []),
-    "no line end in 5 MB": (b"x" * 5_000_000, []),
-    "bytes that are no text": (bytes(range(256)) * 10, []),
+    "no newline in 5 MB": (b"x" * 5_000_000, []),
+    "bytes that are not text": (bytes(range(256)) * 10, []),
     "broken gzip": (b"\x1f\x8b" + bytes(100), []),
 }
 """Row -> the file, and the columns that a manifest may name."""
@@ -39,22 +39,22 @@ WRITTEN: dict[str, tuple[bytes, tuple[str, str, bool, str]]] = {
     "bars": (_LINES.replace(";", "|").encode(), ("|", "UTF-8", False, "NONE")),
     "a byte order mark": (_LINES.encode("utf-8-sig"), (";", "UTF-8", True, "NONE")),
     "Latin 1": (_LINES.encode("latin-1"), (";", "ISO-8859-1", False, "NONE")),
-    "UTF-16, little end first": (_LINES.encode("utf-16-le"), (";", "UTF-16LE", False, "NONE")),
-    "UTF-16, with its mark": (("\ufeff" + _LINES).encode("utf-16-be"), (";", "UTF-16BE", True, "NONE")),
-    "UTF-32, with its mark": (("\ufeff" + _LINES).encode("utf-32-le"), (";", "UTF-32LE", True, "NONE")),
-    "UTF-32, big end first": (_LINES.encode("utf-32-be"), (";", "UTF-32BE", False, "NONE")),
-    "packed": (gzip.compress(_LINES.encode("latin-1")), (";", "ISO-8859-1", False, "GZIP")),
+    "UTF-16, little-endian": (_LINES.encode("utf-16-le"), (";", "UTF-16LE", False, "NONE")),
+    "UTF-16, with its byte order mark": (("\ufeff" + _LINES).encode("utf-16-be"), (";", "UTF-16BE", True, "NONE")),
+    "UTF-32, with its byte order mark": (("\ufeff" + _LINES).encode("utf-32-le"), (";", "UTF-32LE", True, "NONE")),
+    "UTF-32, big-endian": (_LINES.encode("utf-32-be"), (";", "UTF-32BE", False, "NONE")),
+    "gzip": (gzip.compress(_LINES.encode("latin-1")), (";", "ISO-8859-1", False, "GZIP")),
 }
 """Row -> a file with the columns day and größe; its delimiter, encoding, byte order mark and compression."""
 
 PERSON = "Konrad"
-"""Stands for what a row may hold, and no header, manifest or log line."""
+"""A value that a row may contain, but no header, manifest or log line."""
 ROWS = f"2022-04-01,{PERSON},1\n" * 200
 HEADERLESS: dict[str, tuple[str, str]] = {
     "a quote that is never closed": ('day,"name,total\n' + ROWS, "broken_quotes"),
     "no header": (ROWS, "value_as_name"),
     "no header, and quotes": (f'"2022-04-01","{PERSON}","1"\n', "value_as_name"),
-    "a line for Excel": ("sep=,\nday,name,total\n" + ROWS, "sep_line"),
+    "a sep= line for Excel": ("sep=,\nday,name,total\n" + ROWS, "sep_line"),
     "a row with an empty value": (f"{PERSON},,x\n", "empty_name"),
     "a row with equal values": (f"{PERSON},x,{PERSON}\n", "doubled_name"),
     "a row with a long value": (f"{PERSON},{'x' * 301}\n", "name_too_long"),
@@ -62,4 +62,4 @@ HEADERLESS: dict[str, tuple[str, str]] = {
     "a row of words": (f"{PERSON},DE,Linux\nsomeone,DE,Windows\n", "repeated_below"),
     "a line break in a value": (f'"{PERSON}\nx",y\n', "not_text"),
 }
-"""Row -> a file without a header, and the rule that finds it out."""
+"""Row -> a file without a header, and the rule that detects it."""

@@ -1,4 +1,4 @@
-"""File names that a link may carry: each is the object's name to the letter."""
+"""File names that a link may have; the object's name is exactly the same."""
 
 ODD_NAMES = [
     "a b.csv", "a+b.csv", "a b+c&d=e.csv", "100%.csv", "%41.csv", "ü日本.csv", "Größe 名前.csv", "a?b#c&d=e.csv",

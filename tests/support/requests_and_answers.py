@@ -1,4 +1,4 @@
-"""The period that most tests ask for, and where it lands."""
+"""The period that most tests request, where it is stored, and what an answer says."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,20 +13,20 @@ KEYS = {
     "aggregation", "frequency", "start_date", "end_date", "file_prefix", "status", "objects", "bytes", "bytes_copied",
     "columns_changed", "manifest", "error",
 }  # fmt: skip
-"""Of each export in an answer."""
+"""The fields of each export in an answer."""
 
 
 def span(first: str, last: str, **fields: object) -> dict[str, object]:
-    """A request for days."""
+    """A request for a span of days."""
     return {"aggregation": "granular", "frequency": "daily", "from": first, "to": last, **fields}
 
 
 SPAN = span("2022-03-31", "2022-04-02")
-"""That day with the one before and the one after it."""
+"""DAY with the day before and the day after it."""
 
 
 def file(number: int, prefix: str = PREFIX) -> str:
-    """A file's name as Usercentrics gives it."""
+    """A file's name as Usercentrics forms it."""
     return f"{prefix}-{number:012d}.csv"
 
 
@@ -46,7 +46,7 @@ def only(answer: Answer, status: int = 200) -> dict[str, Any]:
 
 
 def problem(answer: Answer, status: int, slug: str) -> Mapping[str, Any]:
-    """The problem document (RFC 9457) that this answer must be."""
+    """The answer's problem document (RFC 9457); fails if it is another, or none."""
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json"), answer.text
     value = answer.json()
     assert set(value) == {"type", "title", "status", "detail", "exports", "bytes_copied", "seconds"}

@@ -1,4 +1,4 @@
-"""main.py for functions-framework, with short waits between tries: giving up takes half a second and not ten.
+"""main.py for functions-framework, with short waits between tries: giving up takes half a second instead of ten.
 
 Nothing else differs. It is for tests that do not measure how long the function waits; test_real_waits.py does, and
 runs main.py itself.

@@ -16,7 +16,7 @@ def csv(mark: str, size: int = 3 * MB, header: str = "settings_id,action,consent
 
 
 def shards(count: int = 3, mark: str = "a", size: int = 3 * MB) -> dict[str, bytes]:
-    """So many files of the period that most tests ask for, by name."""
+    """`count` files of the period that most tests request, by name."""
     return {file(number): csv(f"{mark}{number}", size) for number in range(count)}
 
 

@@ -1,4 +1,4 @@
-"""A world to break: the stand-ins, the function in its own process, and a watcher that sees every change of the bucket."""
+"""A world to break: the stand-ins, the function in its own process, and a watcher that checks every change of the bucket."""
 
 import json
 import time
@@ -42,7 +42,7 @@ class World:
         self._begin()
 
     def reset(self) -> None:
-        """Start again, with an empty bucket and as if nothing had been asked."""
+        """Start again, with an empty bucket and no requests."""
         let_late_requests_end(self.stack)
         self.stack.reset()
         self.manifests_may_lag = False
@@ -50,7 +50,7 @@ class World:
         self._begin()
 
     def _begin(self) -> None:
-        """There is no report for the period yet."""
+        """Without an export of the period yet."""
         self.whole: set[str] = set()
         self.stack.exports.remove(PREFIX)
         self.stack.storage.on_change(self._watch)
@@ -64,7 +64,7 @@ class World:
         return self._functions.shared(FAST | env, instance=instance)
 
     def issue(self, files: Mapping[str, bytes], prefix: str = PREFIX, **how: str) -> None:
-        """Let the export service have these files for the period, from now on."""
+        """Make the export service list these files for the period, from now on."""
         self.whole |= {crc32c(data) for data in files.values()}
         self.stack.exports.put(prefix, files, **how)
 
@@ -75,7 +75,7 @@ class World:
         return self.pool.submit(self.call, body, function)
 
     def objects(self, folder: str = FOLDER) -> dict[str, bytes]:
-        """What the bucket holds there, by file name."""
+        """The contents of the objects in the folder, by file name."""
         if self.stack.is_destination_ours:
             found = self.stack.storage.objects(self.stack.bucket, folder)
             return {name.removeprefix(folder): info.read_bytes() for name, info in found.items()}
@@ -97,14 +97,14 @@ class World:
         self._bucket.delete(name)
 
     def generations(self, prefix: str = "") -> dict[str, int]:
-        """Those of all objects, by name: another one means that it was written again."""
+        """The generation of every object, by name: it changes when the object is written again."""
         return {name: blob.generation for name, blob in self._bucket.blobs(prefix).items()}
 
     def source(self, prefix: str = PREFIX) -> dict[str, bytes]:
         return {name: info.read_bytes() for name, info in self.stack.exports.files(prefix).items()}
 
     def check_right(self, expected: Mapping[str, bytes] | None = None) -> None:
-        """The bucket holds the period as the source does, and the manifest fits it."""
+        """The bucket has the period's files as the source has them, and the manifest names exactly these."""
         assert self.objects() == dict(self.source() if expected is None else expected)
         self.check_manifest()
 
@@ -127,7 +127,7 @@ class World:
         forget_requests(self.stack)
 
     def _watch(self, change: Change) -> None:
-        """Note, after every single change, whether something visible is half or the manifest is wrong."""
+        """After every single change, note a visible object that is partial, and a manifest that is wrong."""
         if change.bucket != self.stack.bucket:
             return
         after = change.after
@@ -141,7 +141,9 @@ class World:
             for each in json.loads(manifest.read_bytes())["objects"]:
                 info = visible.get(each["name"])
                 if info is None or info.crc32c != each["crc32c"]:
-                    self.violations.append(f"after {change.name}, the manifest names {each['name']}, which is not so")
+                    self.violations.append(
+                        f"after {change.name}, the manifest names {each['name']}, which is gone or has other content"
+                    )
 
     def __enter__(self) -> Self:
         return self
@@ -182,5 +184,5 @@ def let_late_requests_end(stack: Stack) -> None:
 def wait_for(condition: Callable[[], bool], timeout_s: float = 20) -> None:
     until = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < until, f"waited {timeout_s} s in vain"
+        assert time.monotonic() < until, f"still not so after {timeout_s} s"
         time.sleep(0.02)

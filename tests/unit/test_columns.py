@@ -33,7 +33,7 @@ def sniffed(data: bytes, *, block_bytes: int = MOST) -> CsvFormat | None:
     ("data", "columns"),
     [
         pytest.param("a,b,c\n1,2,3\n", ("a", "b", "c"), id="a header and a row"),
-        pytest.param("a,b\n", ("a", "b"), id="a header alone"),
+        pytest.param("a,b\n", ("a", "b"), id="only a header"),
         pytest.param("a,b", ("a", "b"), id="without a line end"),
         pytest.param("a,b\r\n1,2\r\n", ("a", "b"), id="CRLF"),
         pytest.param("a,b\r1,2\r", ("a", "b"), id="CR"),
@@ -62,7 +62,7 @@ def test_the_first_line_is_found(data: str, columns: tuple[str, ...], block_byte
 @pytest.mark.parametrize(
     "data",
     [b"", b"\xef\xbb\xbf", b"\xff\xfe", gzip.compress(b"")],
-    ids=["empty", "a mark", "a mark of UTF-16", "packed"],
+    ids=["empty", "a mark", "a UTF-16 byte order mark", "packed"],
 )
 def test_a_file_without_text_is_written_in_no_way(data: bytes) -> None:
     assert sniffed(data) is None
@@ -95,7 +95,7 @@ UNUSABLE = {
     "no line end in a packed file": (gzip.compress(b"x" * 50_000_000), Unusable.LINE_TOO_LONG),
     "like gzip, and no more": (b"\x1f\x8b", Unusable.BROKEN_GZIP),
     "an empty first line": (b"\na,b\n", Unusable.EMPTY_LINE),
-    "a line for Excel": (b"sep=,\na,b\n", Unusable.SEP_LINE),
+    "a sep= line for Excel": (b"sep=,\na,b\n", Unusable.SEP_LINE),
     "a line for Excel, quoted": (b'"SEP=;"\na;b\n', Unusable.SEP_LINE),
     "more columns than a table has": (",".join(f"c{n}" for n in range(MOST_COLUMNS + 1)).encode(), Unusable.TOO_MANY_COLUMNS),
     "an empty name": (b"a,,b\n", Unusable.EMPTY_NAME),
