@@ -113,7 +113,9 @@ def test_no_tasks_are_no_work(queue: TaskQueue, service: CloudTasks) -> None:
 
 
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED"])
-def test_a_passing_failure_is_tried_again(queue: TaskQueue, service: CloudTasks, faults: Faults, status: str) -> None:
+def test_a_temporary_failure_of_cloud_tasks_is_retried(
+    queue: TaskQueue, service: CloudTasks, faults: Faults, status: str
+) -> None:
     faults.add("task.create", Kind.STATUS, status=status, times=5)
     outcome = fan_out(queue, days(20))
     assert (len(outcome.queued), outcome.error) == (20, None)

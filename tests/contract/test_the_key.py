@@ -46,7 +46,7 @@ def test_a_key_that_stays_wrong_is_read_again_once_a_run(stack: Stack, start_fun
     only(function.post(DAY))
 
 
-def test_a_named_version_is_the_one_that_is_read(stack: Stack, start_function: StartFunction) -> None:
+def test_a_function_reads_the_version_in_its_setting(stack: Stack, start_function: StartFunction) -> None:
     stack.secrets.add_version(SECRET, "a-later-secret-key")
     only(start_function(API_KEY_SECRET=f"{SECRET}/versions/1").post(DAY))
     assert [request.name for request in stack.secrets.requests.all()] == [f"{SECRET}/versions/1"]

@@ -14,6 +14,7 @@ from analytics_export.retries import Clock
 from local.faults import Kind
 from local.function import FunctionProcess
 from tests.support.backfill import Backfill, days
+from tests.support.requests_and_answers import exports
 from tests.support.world import World
 
 pytestmark = pytest.mark.ours_only
@@ -21,13 +22,13 @@ pytestmark = pytest.mark.ours_only
 
 @pytest.fixture
 def instances(world: World) -> list[FunctionProcess]:
-    """Two instances of the function; each serves one request at a time, as far as the queue sends them so."""
+    """Two instances of the function, one request at a time each, as the queue sends them."""
     return [world.shared(instance=1), world.shared(instance=2)]
 
 
 @pytest.fixture
 def backfill(world: World, instances: list[FunctionProcess]) -> Backfill:
-    """Twelve days, nothing of them in the bucket."""
+    """Twelve days, none of them in the bucket."""
     return Backfill(world.stack, instances, random.Random(1), days(12))
 
 
@@ -35,14 +36,14 @@ EVERY_TASK: dict[str, dict[str, Any]] = {
     "comes once": {},
     "comes twice, at once": {"where": "task.deliver", "kind": Kind.TWICE},
     "comes again after it was done": {"where": "task.deliver", "kind": Kind.AGAIN},
-    "does its work, and its answer is lost": {"where": "task.deliver", "kind": Kind.LOSE_ANSWER},
+    "is done, and its answer is lost": {"where": "task.deliver", "kind": Kind.LOSE_ANSWER},
     "is created twice because the answer was lost": {"where": "task.create", "kind": Kind.LOSE_ANSWER},
     "meets an instance that is busy": {"where": "task.deliver", "kind": Kind.STATUS, "status": 429},
 }
 
 
 @pytest.mark.parametrize("fault", EVERY_TASK.values(), ids=EVERY_TASK)
-def test_every_task(backfill: Backfill, fault: dict[str, Any]) -> None:
+def test_a_backfill_completes_when_every_task(backfill: Backfill, fault: dict[str, Any]) -> None:
     if fault:
         for day in backfill.days:
             backfill.stack.faults.add(**fault, name=day)
@@ -52,7 +53,7 @@ def test_every_task(backfill: Backfill, fault: dict[str, Any]) -> None:
     assert not fault or sum(backfill.stack.faults.fired.values()) == 12
 
 
-def test_the_comparison_finds_what_is_wrong(backfill: Backfill) -> None:
+def test_the_comparison_detects_every_defect(backfill: Backfill) -> None:
     backfill.run()
     stack, (name, info) = (
         backfill.stack,
@@ -72,7 +73,7 @@ def test_the_comparison_finds_what_is_wrong(backfill: Backfill) -> None:
     ]
 
 
-def test_tasks_come_in_any_order(backfill: Backfill) -> None:
+def test_a_backfill_completes_with_tasks_in_any_order(backfill: Backfill) -> None:
     for day in backfill.days[:6]:
         backfill.stack.faults.add("task.deliver", Kind.DELAY, name=day, seconds=0.5)
     backfill.run()
@@ -81,7 +82,7 @@ def test_tasks_come_in_any_order(backfill: Backfill) -> None:
     assert set(delivered[:6]) == set(backfill.days[6:]), "the older half came last"
 
 
-def test_two_fan_outs_of_the_same_days_at_once(backfill: Backfill) -> None:
+def test_two_fan_outs_of_the_same_days_copy_each_file_once(backfill: Backfill) -> None:
     span = {"aggregation": "granular", "frequency": "daily", "from": backfill.days[0], "to": backfill.days[-1]}
     backfill.stack.tasks.queue.pause()
     assert [each.post({**span, "enqueue": True}).status for each in backfill.functions] == [202, 202]
@@ -91,7 +92,7 @@ def test_two_fan_outs_of_the_same_days_at_once(backfill: Backfill) -> None:
     assert backfill.wrong == []
 
 
-def test_cloud_scheduler_runs_the_same_periods_meanwhile(backfill: Backfill) -> None:
+def test_a_backfill_completes_while_cloud_scheduler_runs_the_same_periods(backfill: Backfill) -> None:
     fields = [{"aggregation": "granular", "frequency": "daily", "date": day} for day in backfill.days]
     with ThreadPoolExecutor(2) as scheduler:
         answers = scheduler.map(backfill.functions[1].post, fields)
@@ -101,7 +102,7 @@ def test_cloud_scheduler_runs_the_same_periods_meanwhile(backfill: Backfill) -> 
 
 
 def test_a_period_that_is_not_available_delays_no_other(backfill: Backfill) -> None:
-    """Its task is done at once; the next round, or the catch-up, finds it when it is there."""
+    """Its task ends at once; the next round, or the catch-up, copies it when it is available."""
     gap = backfill.days[4]
     missing = backfill.stack.faults.add("export.list", Kind.STATUS, name=gap, status=404, times=1)
     backfill.run()
@@ -111,7 +112,7 @@ def test_a_period_that_is_not_available_delays_no_other(backfill: Backfill) -> N
 
 
 def test_a_period_that_outlasts_one_call_is_continued_by_the_next(world: World, backfill: Backfill) -> None:
-    """Each try brings in what it can; `deadline` is 409 for a task, so the other periods go on at full speed."""
+    """Each try copies what it can; `deadline` is 409 for a task, so the queue does not slow down for the other periods."""
     slow = world.shared(DEADLINE_SECONDS="0.5", PARALLEL_TRANSFERS="1")
     day = backfill.days[0]
     files = {f"granular-{day}-{number:012d}.csv": b"a\n" * (number + 1) for number in range(4)}
@@ -125,13 +126,13 @@ def test_a_period_that_outlasts_one_call_is_continued_by_the_next(world: World, 
     assert set(statuses[:-1]) == {409}
     assert statuses[-1] == 200
     assert world.stack.tasks.queue.pace.slow_downs == 0
-    assert {exports["status"] for exports in _exports(slow.post(span))} == {"complete"}
+    assert {export["status"] for export in exports(slow.post(span))} == {"complete"}
 
 
-def test_cloud_tasks_fails_in_the_middle_of_a_fan_out(
+def test_a_fan_out_that_cloud_tasks_interrupts_is_completed_by_the_next_call(
     world: World, backfill: Backfill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer says which are queued; the same call again queues the rest, and all of it arrives."""
+    """The answer says which periods are queued; the same call again queues the rest."""
     monkeypatch.setattr(tasks, "BUDGET_S", 0.5)
     for name, value in world.stack.function_env().items():
         monkeypatch.setenv(name, value)
@@ -152,24 +153,19 @@ def test_cloud_tasks_fails_in_the_middle_of_a_fan_out(
 
 
 @pytest.mark.parametrize("size", [1, 2], ids=["the only instance", "one of two instances"])
-def test_instances_die_while_tasks_are_worked_on(world: World, instances: list[FunctionProcess], size: int) -> None:
+def test_a_backfill_completes_after_the_death_of(world: World, instances: list[FunctionProcess], size: int) -> None:
     backfill = Backfill(world.stack, instances[:size], random.Random(size), days(40))
     world.stack.faults.add("export.list", Kind.DELAY, seconds=0.05, times=None)
     backfill.run(kills=3)
     assert (backfill.wrong, backfill.kills) == ([], 3)
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1], ids=["1 % of the periods in trouble", "10 %"])
+@pytest.mark.parametrize("share", [0.01, 0.1], ids=["faults in 1 % of the periods", "in 10 %"])
 def test_a_backfill_ends_complete_and_no_file_is_written_twice(
     world: World, instances: list[FunctionProcess], share: float
 ) -> None:
     backfill = Backfill(world.stack, instances, random.Random(7), days(100))
-    backfill.trouble(share)
+    backfill.add_faults(share)
     backfill.run(kills=1)
     assert backfill.wrong == []
-    assert len(backfill.troubled) == round(100 * share)
-
-
-def _exports(answer: Any) -> list[dict[str, Any]]:
-    value: list[dict[str, Any]] = answer.json()["exports"]
-    return value
+    assert len(backfill.faulty_days) == round(100 * share)

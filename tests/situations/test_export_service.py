@@ -1,4 +1,4 @@
-"""What an export service in trouble does, and a run outlasts."""
+"""Failures of the export service from which a run recovers, and a very long listing."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.support.requests_and_answers import PREFIX, only
 from tests.support.source_files import shards
 from tests.support.world import World
 
-HEALS = {
+FAULTS = {
     "answers 503 for a while": {"kind": "status", "status": 503, "times": 3},
     "answers 500 for a while": {"kind": "status", "status": 500, "times": 3},
     "answers 429 with Retry-After": {"kind": "status", "status": 429, "headers": {"Retry-After": "1"}},
@@ -21,9 +21,8 @@ HEALS = {
 }
 
 
-@pytest.mark.parametrize("fault", HEALS.values(), ids=HEALS)
-def test_a_run_outlasts_an_export_service_that(fault: dict[str, Any], world: World) -> None:
-    """The run heals what a retry can heal."""
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_run_recovers_from_an_export_service_that(fault: dict[str, Any], world: World) -> None:
     world.issue(shards(2, size=1000))
     world.stack.faults.add("export.list", **fault)
     answer = world.call()
@@ -34,8 +33,8 @@ def test_a_run_outlasts_an_export_service_that(fault: dict[str, Any], world: Wor
 
 
 @pytest.mark.slow
-def test_a_listing_of_thousands_of_links_is_taken(world: World) -> None:
-    """2,100 files in one period: three pages of a listing of the bucket."""
+def test_a_period_of_thousands_of_files_is_copied(world: World) -> None:
+    """2,100 files: listing the bucket takes three pages."""
     files = {f"{PREFIX}-{number:012d}.csv": b"a,b\n%d,1\n" % number for number in range(2100)}
     world.issue(files)
     many = world.shared(PARALLEL_TRANSFERS="16", STALL_SECONDS="20")

@@ -1,4 +1,4 @@
-"""A period that is issued again, and what others put into its folder: the bucket becomes what the export service lists."""
+"""A period that is issued again, and objects of others in its folder: the bucket ends as the export service lists it."""
 
 import json
 
@@ -21,8 +21,8 @@ REISSUES = {
 
 
 @pytest.mark.parametrize("issue", REISSUES.values(), ids=REISSUES)
-def test_a_new_issue_is_taken_over_that_has(issue: dict[str, dict[str, bytes]], world: World) -> None:
-    """Stale files go, the manifest fits, unchanged files are not copied again, and a further run writes nothing."""
+def test_the_bucket_follows_a_new_issue_that_has(issue: dict[str, dict[str, bytes]], world: World) -> None:
+    """Stale files are removed, the manifest matches, unchanged files are not copied again, and another run writes nothing."""
     world.issue(issue["before"])
     assert world.call().status == 200
     before = world.generations(FOLDER)
@@ -38,7 +38,7 @@ def test_a_new_issue_is_taken_over_that_has(issue: dict[str, dict[str, bytes]], 
 
 
 def test_a_changed_header_is_reported(world: World) -> None:
-    """Between the files of one period, and again nothing when all agree."""
+    """A difference between files of one period; nothing is reported when all agree again."""
     world.issue(shards(2, size=1000) | {FIRST: csv("a", 1000, header="settings_id,action,consent,country")})
     assert only(world.call())["columns_changed"] is True
     [warning] = [line for line in world.function.logs() if line["message"] == "columns_changed"][-1:]
@@ -48,8 +48,8 @@ def test_a_changed_header_is_reported(world: World) -> None:
     assert only(world.call())["columns_changed"] is False
 
 
-def test_other_peoples_files_outside_the_periods_folder_are_left_alone(world: World) -> None:
-    """The function removes stale objects of the period's folder itself, not those in deeper folders or beside it."""
+def test_foreign_objects_outside_the_periods_folder_are_kept(world: World) -> None:
+    """The function removes stale objects directly in the period's folder, not in deeper folders or beside it."""
     world.issue(shards(1, size=1000))
     others = [FOLDER + "notes/readme.txt", "granular/daily/readme.txt", "elsewhere/x.csv", FOLDER]
     for name in others:
@@ -59,8 +59,8 @@ def test_other_peoples_files_outside_the_periods_folder_are_left_alone(world: Wo
     assert set(world.generations()) == {*others, FOLDER + FIRST, MANIFEST}
 
 
-def test_another_object_under_a_files_name_is_replaced(world: World) -> None:
-    """Somebody put a file under the very name: it is compared, and replaced where it differs."""
+def test_a_foreign_object_with_a_files_name_is_replaced(world: World) -> None:
+    """It is compared with the source, and differs."""
     world.issue(shards(2, size=1000))
     world.put(FOLDER + FIRST, b"in the way")
     assert world.call().status == 200
@@ -68,7 +68,7 @@ def test_another_object_under_a_files_name_is_replaced(world: World) -> None:
 
 
 def test_an_invalid_manifest_is_replaced(world: World) -> None:
-    """Whatever it is, nearly right ones included."""
+    """Also one that is nearly right."""
     world.issue(shards(1, size=1000))
     assert world.call().status == 200
     good = json.dumps(world.manifest())

@@ -1,4 +1,4 @@
-"""Two runs at once, killed instances, deadlines: whatever happens in between, the bucket ends right."""
+"""Two runs at once, killed instances, deadlines: the bucket ends as the source has it."""
 
 import json
 import os
@@ -17,9 +17,9 @@ from tests.support.world import World, wait_for
 pytestmark = pytest.mark.ours_only
 
 STAGES: dict[str, dict[str, Any]] = {
-    "before it has looked for manifests": {"where": "object.list", "name": "manifests/"},
-    "before it has seen the bucket": {"where": "object.list", "name": FOLDER},
-    "before it has asked for the listing": {"where": "export.list", "name": "2022-04-01"},
+    "before it has listed the manifests": {"where": "object.list", "name": "manifests/"},
+    "before it has listed the bucket": {"where": "object.list", "name": FOLDER},
+    "before it has requested the listing": {"where": "export.list", "name": "2022-04-01"},
     "before it has opened a link": {"where": "link.get", "name": f"{PREFIX}-000000000001"},
     "in the middle of reading a file": {
         "where": "link.get",
@@ -29,16 +29,16 @@ STAGES: dict[str, dict[str, Any]] = {
     "before it has begun an upload": {"where": "upload.start", "name": f"{PREFIX}-000000000001"},
     "in the middle of an upload": {"where": "upload.put", "name": f"{PREFIX}-000000000001", "after_bytes": 1_000_000},
     "just before an upload becomes visible": {"where": "upload.finish", "name": f"{PREFIX}-000000000001"},
-    "before it has checked the bucket again": {"where": "object.list", "name": FOLDER, "skip": 1},
+    "before it has listed the bucket again": {"where": "object.list", "name": FOLDER, "skip": 1},
     "before it has written the manifest": {"where": "object.insert", "name": MANIFEST},
 }
-MEETINGS = {
-    "two of the day": (DAY, DAY),
-    "two spans": (SPAN, SPAN),
+OVERLAPS = {
+    "the day twice": (DAY, DAY),
+    "the span twice": (SPAN, SPAN),
     "a span and then the day": (SPAN, DAY),
     "the day and then a span": (DAY, SPAN),
 }
-"""What the first and the second of two runs are asked for."""
+"""The requests of the first and of the second run."""
 
 
 @pytest.fixture
@@ -48,15 +48,15 @@ def other(world: World) -> ScannedFunction:
 
 
 @pytest.mark.parametrize("size", [3 * MB, 60_000], ids=["long files", "short files"])
-@pytest.mark.parametrize("meeting", MEETINGS)
+@pytest.mark.parametrize("overlap", OVERLAPS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_two_runs_of_equal_content_meet(
-    stage: str, meeting: str, size: int, world: World, other: ScannedFunction
+def test_two_overlapping_runs_of_equal_content_both_succeed(
+    stage: str, overlap: str, size: int, world: World, other: ScannedFunction
 ) -> None:
-    """One run is stopped at a stage while another runs from start to end; then the first continues."""
+    """One run is held at a stage while another runs from start to end; then the first continues."""
     world.issue(shards(size=size))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage] | in_one_request(stage, size))
-    asked_first, asked_second = MEETINGS[meeting]
+    asked_first, asked_second = OVERLAPS[overlap]
     first = world.call_in_background(body=asked_first)
     hold.wait_until_reached()
     second = world.call_in_background(other, asked_second)
@@ -67,7 +67,7 @@ def test_two_runs_of_equal_content_meet(
 
 
 def in_one_request(stage: str, size: int) -> dict[str, Any]:
-    """What a stage is for files that are written in one request."""
+    """How the fault of a stage differs for files that are written in one request."""
     if size >= MB or ("after_bytes" not in STAGES[stage] and "upload" not in stage):
         return {}
     if "reading" in stage:
@@ -78,10 +78,10 @@ def in_one_request(stage: str, size: int) -> dict[str, Any]:
 @pytest.mark.parametrize("asked", [DAY, SPAN | {"refresh": True}], ids=["a day", "a span"])
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("change", ["other bytes", "fewer files", "more files"])
-def test_a_new_issue_is_copied_by_another_run_meanwhile(
+def test_a_run_that_began_before_a_new_issue_ends_with_the_new_files(
     stage: str, change: str, asked: dict[str, object], world: World, other: ScannedFunction
 ) -> None:
-    """The first run began with the old issue; both end, and the bucket is the new one, whole."""
+    """Another run copies the new issue meanwhile; both succeed."""
     world.manifests_may_lag = True
     world.issue(shards(3, mark="old"))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage])
@@ -95,7 +95,7 @@ def test_a_new_issue_is_copied_by_another_run_meanwhile(
 
 
 def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, other: ScannedFunction) -> None:
-    """While one run is about to remove it, a new issue names it again and another run brings it."""
+    """While one run is about to remove it, a new issue lists it again and another run copies it."""
     world.issue(shards(3, mark="old"))
     assert world.call().status == 200
     world.issue(shards(2, mark="old"))
@@ -110,16 +110,16 @@ def test_a_file_that_was_stale_and_is_listed_again_is_not_removed(world: World, 
 
 
 @pytest.mark.parametrize("attempt", range(6))
-def test_two_runs_start_together(attempt: int, world: World, other: ScannedFunction) -> None:
-    """From the start, at full speed, again and again."""
+def test_two_runs_that_start_together_both_succeed(attempt: int, world: World, other: ScannedFunction) -> None:
+    """Neither is held; repeated, as the timing varies."""
     world.issue(shards(6, mark=f"try{attempt}", size=400_000))
     first, second = world.call_in_background(), world.call_in_background(other)
     assert (first.result().status, second.result().status) == (200, 200)
     world.check_right()
 
 
-def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
-    """Two instances always get different contents for one period: the bucket ends as one of the two, never as a mixture."""
+def test_two_runs_of_different_content_leave_the_content_of_one(world: World) -> None:
+    """Two instances always get different files for one period: the bucket ends with the files of one, never a mixture."""
     world.manifests_may_lag = True
     world.issue(shards(4, mark="ours", size=300_000))
     with Stack() as elsewhere:
@@ -127,30 +127,30 @@ def test_two_runs_that_never_agree_end_as_one_whole(world: World) -> None:
         elsewhere.exports.put("granular-2022-04-01", theirs)
         world.whole |= {info.crc32c for info in elsewhere.exports.files("granular-2022-04-01").values()}
         env = {name: elsewhere.function_env()[name] for name in ("EXPORT_SERVICE_URL", "DOWNLOAD_ORIGINS")}
-        foe = world.start(**env)
+        rival = world.start(**env)
         for _ in range(3):
-            first, second = world.call_in_background(), world.call_in_background(foe)
+            first, second = world.call_in_background(), world.call_in_background(rival)
             statuses = sorted([first.result().status, second.result().status])
             assert statuses[0] == 200
             assert world.objects() in (theirs, world.source())
             world.check_manifest()
-        foe.stop()
+        rival.stop()
 
 
 @pytest.mark.parametrize("asked", [DAY, SPAN], ids=["a day", "a span"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, object], world: World) -> None:
-    """SIGKILL: the next run ends right and does not copy again what was done."""
+    """After SIGKILL the next run completes the period, and does not copy again what is stored."""
     world.issue(shards())
     victim = world.start()
     hold = world.stack.faults.add(kind="hold", **STAGES[stage])
     running = world.pool.submit(_ignoring_errors, world, victim, asked)
     hold.wait_until_reached()
-    wait_for(lambda: _is_settled(world))
+    wait_for(lambda: _is_stable(world))
     victim.kill()
     hold.release()
     running.result()
-    wait_for(lambda: _is_settled(world))  # what has arrived may still become visible
+    wait_for(lambda: _is_stable(world))  # bytes that have arrived may still become visible
     done = set(world.objects())
     world.forget_requests()
     assert world.call(asked).status == 200
@@ -160,7 +160,7 @@ def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, objec
 
 
 def test_a_run_finishes_after_sigterm(world: World) -> None:
-    """SIGTERM: what is under way ends well within the platform's ten seconds, and a later run finds it right."""
+    """After SIGTERM (the platform allows ten seconds) the run in progress completes, and a later run copies nothing."""
     world.issue(shards())
     victim = world.start()
     hold = world.stack.faults.add("upload.put", "hold", after_bytes=1_000_000)
@@ -180,15 +180,15 @@ def _ignoring_errors(world: World, victim: ScannedFunction, asked: dict[str, obj
         return
 
 
-def _is_settled(world: World) -> bool:
-    """Everything but the file that a fault delays has landed, or nothing can."""
+def _is_stable(world: World) -> bool:
+    """No file has been added for 0.15 s: the run waits for the one that a fault holds."""
     before = set(world.objects())
     time.sleep(0.15)
     return before == set(world.objects())
 
 
 def test_calls_in_a_row_with_a_short_deadline_complete_the_period(world: World) -> None:
-    """Each says 503 `deadline` and moves on; no file is copied twice."""
+    """Each answers 503 `deadline` and makes progress; no file is copied twice."""
     files = shards(28, size=400_000)
     world.issue(files)
     world.stack.faults.add("link.get", "throttle", bytes_per_s=800_000, times=None)
@@ -208,7 +208,7 @@ def test_calls_in_a_row_with_a_short_deadline_complete_the_period(world: World) 
 
 
 def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
-    """Periods that were not reached are reported as incomplete; the first one makes progress whatever the time."""
+    """Periods that were not reached are reported as incomplete; the first one always makes progress."""
     hurried = world.shared(DEADLINE_SECONDS="0.001")
     span = {"aggregation": "granular", "frequency": "daily", "from": "2022-05-01", "to": "2022-05-03"}
     files = 0
@@ -221,8 +221,8 @@ def test_after_the_deadline_no_further_period_is_started(world: World) -> None:
     assert world.stack.exports.requests.count("export.list") == 3
 
 
-def test_what_is_there_may_be_compared_after_the_deadline(world: World) -> None:
-    """A period whose files have all landed ends, however slow the comparison is."""
+def test_stored_files_may_be_compared_after_the_deadline(world: World) -> None:
+    """A period whose files are all stored completes, however slow the comparison is."""
     world.issue(shards(12, size=1000))
     assert world.call().status == 200
     world.delete(MANIFEST)
@@ -233,7 +233,7 @@ def test_what_is_there_may_be_compared_after_the_deadline(world: World) -> None:
 
 
 def test_every_call_of_a_span_makes_progress_however_little_time_it_has(world: World) -> None:
-    """Complete periods are no progress: the first that is not complete goes on."""
+    """Skipping complete periods is no progress: each call continues with the first incomplete one."""
     world.issue(shards(3, size=1000))
     hurried = world.shared(DEADLINE_SECONDS="0.001")
     seen = 0
@@ -249,7 +249,7 @@ def test_every_call_of_a_span_makes_progress_however_little_time_it_has(world: W
 
 
 def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -> None:
-    """The bucket delays it for longer than a stall; it is sent again, and the run writes its manifest meanwhile."""
+    """The bucket holds the DELETE for longer than STALL_SECONDS; the run sends it again and writes its manifest meanwhile."""
     world.issue(shards(1, mark="old", size=1000))
     assert world.call().status == 200
     world.issue(shards(1, mark="new", size=1000))
@@ -261,7 +261,7 @@ def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -
 
 
 def test_every_call_makes_progress_though_the_listing_outlasts_the_deadline(world: World) -> None:
-    """One file a call, at the least."""
+    """At least one file per call."""
     world.issue(shards(3, size=1000))
     world.stack.faults.add("export.list", "delay", seconds=0.5, times=None)
     hurried = world.shared(DEADLINE_SECONDS="0.3")
@@ -286,8 +286,8 @@ def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world:
     world.check_right()
 
 
-def test_a_manifest_is_not_put_back_while_an_upload_may_still_end(world: World) -> None:
-    """An upload that was given up on is finished later by Cloud Storage: the old manifest must not cover that."""
+def test_a_manifest_is_not_restored_while_an_abandoned_upload_may_still_finish(world: World) -> None:
+    """Cloud Storage finishes the abandoned upload later; until then the old manifest would be true, and then wrong."""
     world.issue(shards(1, mark="old"))
     assert world.call().status == 200
     world.issue(shards(1, mark="new"))
@@ -309,8 +309,8 @@ def test_a_manifest_is_not_put_back_while_an_upload_may_still_end(world: World) 
     world.check_right()
 
 
-def test_a_manifest_is_put_back_when_nothing_came_of_the_change(world: World) -> None:
-    """A manifest is taken away before the first change; if that change fails, the period is as complete as before."""
+def test_a_withdrawn_manifest_is_restored_when_the_change_fails(world: World) -> None:
+    """A manifest is withdrawn before the first change; if that change fails, the period is as complete as before."""
     world.issue(shards(2, mark="old"))
     assert world.call().status == 200
     before = json.dumps(world.manifest()["objects"])

@@ -1,4 +1,4 @@
-"""The waits of retries.py with all their seconds: the other tests run a function whose waits are short."""
+"""The waits of retries.py in full: the other tests run a function whose waits are short."""
 
 from collections.abc import Iterator
 
@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.ours_only, pytest.mark.slow]
 
 @pytest.fixture
 def real_function(stack: Stack, functions: Functions) -> Iterator[ScannedFunction]:
-    """As deployed: main.py itself, which nobody has called."""
-    del stack  # as new before the function is called
+    """As deployed: main.py itself, not called yet."""
+    del stack  # reset before the function is called
     with functions.fresh({}, has_short_waits=False) as function:
         yield function
 
@@ -24,7 +24,7 @@ def real_function(stack: Stack, functions: Functions) -> Iterator[ScannedFunctio
 def test_a_service_that_is_down_is_given_up_after_seven_tries_in_ten_seconds(
     stack: Stack, real_function: ScannedFunction
 ) -> None:
-    """Each service for one period, side by side: half of each wait is drawn at random, so it is 6.4 to 12.6 s."""
+    """Each service fails one period, all at once. Half of each wait is random, so it takes 6.4 to 12.6 s."""
     where = {"2022-04-01": "export.list", "2022-04-02": "link.get", "2022-04-03": "object.insert"}
     for day, operation in where.items():
         stack.exports.put(f"granular-{day}", {file(0, f"granular-{day}"): b"a\n"})

@@ -1,7 +1,7 @@
-"""Whoever drips or stalls, and wherever: the answer is out in time, and nothing is left that could do harm.
+"""Whichever service drips or stalls, the answer is out in time, and nothing that still runs does harm.
 
-The function runs in this process here, with the grace after the deadline cut short: the mechanism is the same. One test
-at the end runs it for real, with all its seconds.
+Here the function runs in the tests' process, with a shorter grace after the deadline: the mechanism is the same. One
+test runs it in a process of its own, with the real grace.
 """
 
 import gc
@@ -34,14 +34,14 @@ pytestmark = pytest.mark.ours_only
 DEADLINE_S, GRACE_S, HANGING_S = 0.3, 0.4, 0.4
 IN_TIME_S = DEADLINE_S + GRACE_S + HANGING_S + 0.5
 DRIP: dict[str, Any] = {"kind": "drip", "seconds": 0.05, "times": None}
-ROUNDS = 100
+CALLS = 100
 
 StartApp = Callable[..., App]
 
 
 @pytest.fixture
 def start_app(world: World, monkeypatch: pytest.MonkeyPatch) -> StartApp:
-    """Call it with settings to change; the function's own inside, whose calls have little time."""
+    """Call it with settings to change; returns the `App` of a function whose calls have little time."""
     monkeypatch.setattr(retries, "GRACE_S", GRACE_S)
     monkeypatch.setattr(time_limit, "HANGING_S", HANGING_S)
     monkeypatch.setattr(time_limit, "_left_behind", [])
@@ -58,7 +58,7 @@ def day(number: int = 1) -> Export:
     return Export(Aggregation.GRANULAR, Period.holding(Frequency.DAILY, date(2022, 4, number)))
 
 
-def called(app: App, *exports: Export) -> tuple[list[ExportResult], float]:
+def call(app: App, *exports: Export) -> tuple[list[ExportResult], float]:
     began = time.monotonic()
     results = app.export(ExportRequest(exports or (day(),), skip_complete=False), Log())
     return results, time.monotonic() - began
@@ -67,21 +67,21 @@ def called(app: App, *exports: Export) -> tuple[list[ExportResult], float]:
 SLOW: dict[str, dict[str, Any]] = {
     "the export service drips its listing": {"where": "export.list"} | DRIP,
     "the export service stalls": {"where": "export.list", "kind": "stall", "seconds": 30, "times": None},
-    "the source drips what its headers say": {"where": "link.get"} | DRIP,
+    "the source drips its headers": {"where": "link.get"} | DRIP,
     "the source drips a file": {"where": "link.get", "kind": "throttle", "bytes_per_s": 60, "times": None},
     "the source stalls in the middle of a file": {
         "where": "link.get", "kind": "stall", "after_bytes": 500, "seconds": 30, "times": None,
     },
     "the bucket drips a listing": {"where": "object.list"} | DRIP,
     "the bucket drips the answer to a short file": {"where": "object.insert"} | DRIP,
-    "the bucket drips the address of a session": {"where": "upload.start"} | DRIP,
-    "the bucket takes a long file a byte at a time": {
+    "the bucket drips the URL of a session": {"where": "upload.start"} | DRIP,
+    "the bucket accepts a long file at 60 bytes a second": {
         "where": "upload.put", "kind": "throttle", "bytes_per_s": 60, "times": None,
     },
     "the bucket drips the answer to a long file": {"where": "upload.put"} | DRIP,
-    "the bucket drips what stands under a name": {"where": "object.get"} | DRIP,
+    "the bucket drips the metadata of an object": {"where": "object.get"} | DRIP,
     "the bucket drips a manifest": {"where": "object.read"} | DRIP,
-    "the bucket drips that something was deleted": {"where": "object.delete"} | DRIP,
+    "the bucket drips the answer to a delete": {"where": "object.delete"} | DRIP,
 }  # fmt: skip
 
 
@@ -93,20 +93,20 @@ def test_the_answer_is_out_in_time_when(
     world: World,
     start_app: StartApp,
 ) -> None:
-    """It is 503 `deadline`, and names the service; the next call, without the fault, makes it right."""
+    """It is 503 `deadline`, and names the service; the next call, without the fault, completes the period."""
     files = shards(1, size=1000) | {f"{PREFIX}-long.csv": shards(1)[f"{PREFIX}-000000000000.csv"]}
     world.issue(files)
     world.put("manifests/granular/daily/start_date=2022-04-01.json", b"{}")
     world.put("granular/daily/start_date=2022-04-01/stale.csv", b"stale")
     world.put(f"granular/daily/start_date=2022-04-01/{PREFIX}-000000000000.csv", b"old")
     app = start_app(STALL_SECONDS="60")
-    if is_warm:  # its connections are kept, and must be closed all the same
-        assert called(app, day(2))[0][0].status is Status.COPIED
-    if fault["where"] == "object.get":  # another writer's object appears under a name just before it is written
+    if is_warm:  # its open connections must be closed too
+        assert call(app, day(2))[0][0].status is Status.COPIED
+    if fault["where"] == "object.get":  # another writer writes the object just before the function does
         world.whole.add(crc32c(b"a,b\n1,2\n"))
         world.stack.faults.add("object.insert", "overwrite", body=b"a,b\n1,2\n", times=None)
     world.stack.faults.add(**fault)
-    [result], seconds = called(app)
+    [result], seconds = call(app)
     assert seconds < IN_TIME_S
     assert world.stack.faults.fired
     assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
@@ -120,8 +120,8 @@ def test_the_answer_is_out_in_time_when(
 
 
 @pytest.fixture
-def dead_end() -> Iterator[tuple[str, list[socket.socket]]]:
-    """An address that accepts connections and what it accepted; nothing is ever answered unless a test does."""
+def silent_server() -> Iterator[tuple[str, list[socket.socket]]]:
+    """An address that accepts connections and never answers, and the accepted connections."""
     accepted: list[socket.socket] = []
     with ExitStack() as exits:
         listener = exits.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -139,19 +139,19 @@ def dead_end() -> Iterator[tuple[str, list[socket.socket]]]:
 
 
 def test_a_tls_handshake_that_stalls_ends_in_time(
-    start_app: StartApp, dead_end: tuple[str, list[socket.socket]]
+    start_app: StartApp, silent_server: tuple[str, list[socket.socket]]
 ) -> None:
-    address, accepted = dead_end
-    [result], seconds = called(start_app(EXPORT_SERVICE_URL=f"https://{address}"))
+    address, accepted = silent_server
+    [result], seconds = call(start_app(EXPORT_SERVICE_URL=f"https://{address}"))
     assert seconds < IN_TIME_S
     assert accepted
     assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
 
 
 def test_a_tls_handshake_that_drips_ends_in_time(
-    start_app: StartApp, dead_end: tuple[str, list[socket.socket]]
+    start_app: StartApp, silent_server: tuple[str, list[socket.socket]]
 ) -> None:
-    address, accepted = dead_end
+    address, accepted = silent_server
 
     def drip() -> None:
         record = b"\x16\x03\x03\x40\x00" + b"\x02\x00\x3f\xfc" + b"\x03" * 16_000
@@ -162,13 +162,13 @@ def test_a_tls_handshake_that_drips_ends_in_time(
             time.sleep(0.02)
 
     threading.Thread(target=drip, daemon=True).start()
-    [result], seconds = called(start_app(EXPORT_SERVICE_URL=f"https://{address}"))
+    [result], seconds = call(start_app(EXPORT_SERVICE_URL=f"https://{address}"))
     assert seconds < IN_TIME_S
     assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
 
 
-def test_a_host_that_takes_no_connection_ends_in_time(start_app: StartApp) -> None:
-    """Its queue of connections is full: another one is not even refused."""
+def test_a_host_that_accepts_no_connection_ends_in_time(start_app: StartApp) -> None:
+    """Its backlog is full: another connection is not even refused."""
     with ExitStack() as exits:
         listener = exits.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -178,7 +178,7 @@ def test_a_host_that_takes_no_connection_ends_in_time(start_app: StartApp) -> No
             waiting.setblocking(False)  # noqa: FBT003 - the standard library's own
             waiting.connect_ex(listener.getsockname())
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        [result], seconds = called(start_app(EXPORT_SERVICE_URL=f"http://{address}"))
+        [result], seconds = call(start_app(EXPORT_SERVICE_URL=f"http://{address}"))
     assert seconds < IN_TIME_S
     assert (result.status, result.error and result.error.type) == (Status.INCOMPLETE, "deadline")
 
@@ -198,10 +198,10 @@ class HangingDns:
         return self._real(host, *args, **kwargs)
 
 
-def test_a_name_that_is_never_resolved_is_named_in_time(
+def test_a_host_name_that_is_never_resolved_is_reported_in_time(
     world: World, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing can break off a DNS query: the answer goes out without it and reports the periods that are done."""
+    """A DNS query cannot be cancelled: the answer does not wait for it, and reports the periods that are done."""
     world.issue(shards(1, size=1000))
     assert world.call().status == 200
     dns = HangingDns(monkeypatch)
@@ -218,27 +218,27 @@ def test_a_name_that_is_never_resolved_is_named_in_time(
 def test_calls_that_hang_for_good_do_not_pile_up(
     world: World, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a few of them the instance takes no more until one ends."""
+    """After `MAX_LEFT_BEHIND` of them the instance refuses calls until one ends."""
     del world
     dns = HangingDns(monkeypatch)
     app = start_app(EXPORT_SERVICE_URL="http://never.example", DEADLINE_SECONDS="0.05")
     for _ in range(time_limit.MAX_LEFT_BEHIND):
-        [result], _ = called(app)
+        [result], _ = call(app)
         assert result.status is Status.INCOMPLETE
     threads = threading.active_count()
     for _ in range(10):
-        [result], seconds = called(app)
+        [result], seconds = call(app)
         assert (seconds < 0.2, isinstance(result.error, UpstreamUnavailable)) == (True, True)
     assert threading.active_count() <= threads
     dns.released.set()
-    wait_for(lambda: called(app)[0][0].status is Status.INCOMPLETE, timeout_s=5)
+    wait_for(lambda: call(app)[0][0].status is Status.INCOMPLETE, timeout_s=5)
     wait_for(lambda: not [thread for thread in time_limit._left_behind if thread.is_alive()], timeout_s=5)  # noqa: SLF001 - nothing else shows it
 
 
 def test_a_secret_manager_that_hangs_does_not_delay_the_answer(world: World, start_app: StartApp) -> None:
     world.issue(shards(1, size=1000))
     hold = world.stack.faults.add("secret.access", "hold", times=None)
-    [result], seconds = called(start_app())
+    [result], seconds = call(start_app())
     assert seconds < IN_TIME_S
     assert result.error
     assert (result.status, result.error.type) == (Status.INCOMPLETE, "deadline")
@@ -247,7 +247,7 @@ def test_a_secret_manager_that_hangs_does_not_delay_the_answer(world: World, sta
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counts, nothing more
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only counts them
 
 
 def resident_bytes() -> int:
@@ -255,17 +255,17 @@ def resident_bytes() -> int:
 
 
 def test_a_hundred_calls_under_a_fault_leave_nothing_behind(world: World, start_app: StartApp) -> None:
-    """Memory, threads and open files of a warm instance stay where they were after the first few."""
+    """A warm instance's memory, threads and open files do not grow after the first few calls."""
     world.issue(shards(2, size=1000))
     app = start_app(DEADLINE_SECONDS="0.05", STALL_SECONDS="60")
     world.stack.faults.add("link.get", "drip", seconds=0.02, times=None)
     measured: list[tuple[int, int, int]] = []
-    at_rest = threading.active_count()  # the stand-ins of other tests among them, which keep their threads
-    for number in range(ROUNDS):
+    at_rest = threading.active_count()  # includes the stand-ins of other tests, which keep their threads
+    for number in range(CALLS):
         retries.GRACE_S = 0.02
-        [result], _ = called(app)
+        [result], _ = call(app)
         assert result.status is Status.INCOMPLETE
-        if number in {ROUNDS // 10, ROUNDS - 1}:
+        if number in {CALLS // 10, CALLS - 1}:
             world.stack.faults.clear()
             wait_for(lambda: threading.active_count() < at_rest + 40, timeout_s=5)
             gc.collect()
@@ -277,11 +277,11 @@ def test_a_hundred_calls_under_a_fault_leave_nothing_behind(world: World, start_
     assert memory_after < memory + 30_000_000
 
 
-def test_what_is_left_of_a_call_changes_nothing_any_more(world: World, start_app: StartApp) -> None:
-    """A file whose upload was broken off at its last byte, and a new issue that another run brought meanwhile."""
+def test_an_abandoned_upload_changes_nothing_after_its_call(world: World, start_app: StartApp) -> None:
+    """The upload was broken off at its last byte, and another run copied a new issue meanwhile."""
     world.issue(shards(1, mark="old"))
     late = world.stack.faults.add("upload.finish", "hold")
-    [result], _ = called(start_app())
+    [result], _ = call(start_app())
     assert result.status is Status.INCOMPLETE
     world.issue(shards(1, mark="new"))
     second = world.call_in_background()
@@ -294,8 +294,8 @@ def test_what_is_left_of_a_call_changes_nothing_any_more(world: World, start_app
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_for_real_a_dripping_service_is_answered_within_the_deadline_and_fifty_seconds(world: World) -> None:
-    """With all its seconds, in a process of its own: DEADLINE_SECONDS + 45 + 5."""
+def test_a_dripping_service_delays_the_answer_by_at_most_fifty_seconds_after_the_deadline(world: World) -> None:
+    """The real limits, in a process of its own: DEADLINE_SECONDS + 45 + 5."""
     world.issue(shards(1, size=1000))
     hurried = world.shared(DEADLINE_SECONDS="1", STALL_SECONDS="60")
     world.stack.faults.add("export.list", "drip", seconds=1, times=None)
@@ -321,8 +321,8 @@ def test_a_call_that_plans_ends_in_time_too(world: World, start_app: StartApp, p
     assert world.stack.tasks.queue.tasks() == []
 
 
-def test_what_is_queued_before_cloud_tasks_hangs_is_named(world: World, start_app: StartApp) -> None:
-    held = world.stack.faults.add("task.create", Kind.HOLD, skip=3, times=None)
+def test_periods_queued_before_cloud_tasks_hangs_are_reported_as_queued(world: World, start_app: StartApp) -> None:
+    hold = world.stack.faults.add("task.create", Kind.HOLD, skip=3, times=None)
     exports = tuple(day(number) for number in range(1, 31))
     began = time.monotonic()
     request = ExportRequest(exports, skip_complete=True, purpose=Purpose.ENQUEUE)
@@ -332,4 +332,4 @@ def test_what_is_queued_before_cloud_tasks_hangs_is_named(world: World, start_ap
     assert sorted(task.name[-10:] for task in world.stack.tasks.queue.tasks()) == queued
     assert len(queued) == 3
     assert {result.error.type for result in results if result.error} == {"deadline"}
-    held.release()
+    hold.release()

@@ -26,7 +26,7 @@ NO_LENGTH: dict[str, Any] = {
 
 @dataclass
 class Situation:
-    """Faults set before the call; `slug` is the problem's type, None where the run must heal by itself."""
+    """Faults set before the call; `slug` is the problem's type, None where the run must recover by itself."""
 
     name: str
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -62,19 +62,19 @@ SOURCE = [
               [RESET, {"where": "link.get", "kind": "wrong_start", "times": None}]),
     Situation("the source answers 206 from an earlier byte",
               [RESET, {"where": "link.get", "kind": "wrong_start", "shift": -7, "times": None}]),
-    Situation("the source tells no checksum", [NO_HASH]),
-    Situation("the source tells no checksum and breaks off", [RESET, NO_HASH]),
-    Situation("the source tells no length", [NO_LENGTH]),
-    Situation("the source tells no length and closes early once",
+    Situation("the source sends no checksum", [NO_HASH]),
+    Situation("the source sends no checksum and breaks off", [RESET, NO_HASH]),
+    Situation("the source sends no length", [NO_LENGTH]),
+    Situation("the source sends no length and closes early once",
               [{"where": "link.get", "kind": "close", "after_bytes": SOME, "times": 1}, NO_LENGTH]),
-    Situation("the source tells neither checksum nor length", [NO_HASH, NO_LENGTH], "integrity"),
-    source("the source tells a wrong checksum once", kind="wrong_hash"),
-    source("the source tells a wrong checksum always", "integrity", kind="wrong_hash", times=None),
+    Situation("the source sends neither checksum nor length", [NO_HASH, NO_LENGTH], "integrity"),
+    source("the source sends a wrong checksum once", kind="wrong_hash"),
+    source("the source sends a wrong checksum always", "integrity", kind="wrong_hash", times=None),
     source("the source sends a wrong byte once", kind="wrong_bytes", after_bytes=SOME),
     source("the source sends a wrong byte always", "integrity", kind="wrong_bytes", after_bytes=SOME, times=None),
     source("the source announces too many bytes once", kind="wrong_length", shift=9),
     source("the source announces too few bytes once", kind="wrong_length", shift=-9),
-    source("the source packs the body on the way", "integrity", kind="set_headers",
+    source("the source compresses the body in transit", "integrity", kind="set_headers",
            headers={"Content-Encoding": "gzip"}, times=None),
     source("the source redirects", "link-refused", kind="redirect",
            headers={"Location": "http://127.0.0.1:9/elsewhere"}, times=None),
@@ -100,7 +100,7 @@ CLOUD_STORAGE = [
     bucket("an upload gets 507", "upload.put", kind="status", status=507, times=3),
     bucket("an upload gets 429 with Retry-After", "upload.put", kind="status", status=429, headers={"Retry-After": "1"}),
     bucket("uploads always get 503", "upload.put", "upstream-unavailable", kind="status", status=503, times=None),
-    bucket("the status of an upload is not to be had at first", "upload.*", kind="status", status=503, skip=3, times=4),
+    bucket("the status of an upload is unavailable at first", "upload.*", kind="status", status=503, skip=3, times=4),
     bucket("a session is lost with 404", "upload.put", kind="lose_session", status=404, times=2),
     bucket("a session is lost with 410", "upload.put", kind="lose_session", status=410, times=2),
     Situation("a session is lost after a reset", [
@@ -123,7 +123,7 @@ CLOUD_STORAGE = [
     bucket("the manifest is written and the answer is lost", "object.insert", kind="lose_answer"),
     bucket("Cloud Storage is down at the manifest", "object.insert", "upstream-unavailable", kind="status", status=503,
            times=None),
-    bucket("Cloud Storage refuses what was declared", "upload.put", "integrity", kind="status", status=400, times=None),
+    bucket("Cloud Storage refuses the declared checksum", "upload.put", "integrity", kind="status", status=400, times=None),
 ]  # fmt: skip
 
 
@@ -138,22 +138,22 @@ SHORT_FILES = [
     bucket("short uploads always get 503", SHORT, "upstream-unavailable", kind="status", status=503, times=None),
     bucket("a short upload is committed and the answer is lost", SHORT, kind="lose_answer", times=3),
     bucket("the answer to a short upload breaks off in its headers", SHORT, kind="cut_head", times=3),
-    bucket("Cloud Storage refuses what was declared of a short file", SHORT, "integrity", kind="status", status=400,
+    bucket("Cloud Storage refuses the declared checksum of a short file", SHORT, "integrity", kind="status", status=400,
            times=None),
-    Situation("a short upload is committed, the answer is lost, and then looking fails", [
+    Situation("a short upload is committed, the answer is lost, and then the stat fails", [
         {"where": SHORT, "kind": "lose_answer"},
         {"where": "object.get", "kind": "status", "status": 503, "times": 2},
     ]),
 ]  # fmt: skip
-"""What a single-request upload meets; the manifest is written the same way and has rows of its own."""
+"""Faults of single-request uploads; the manifest is written the same way and has rows of its own."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to bring the period in."""
+    """One way to request the period, and the size of its files."""
 
     size: int
-    """Of each file: from 1 MiB on it is written in a session."""
+    """Of each file; files larger than 1 MiB are written in a session."""
     body: dict[str, Any]
 
 
@@ -162,33 +162,33 @@ ALONE, IN_A_SPAN, SHORT_ALONE, SHORT_IN_A_SPAN = (
     Way(3 * SOME, DAY), Way(3 * SOME, REFRESHED), Way(60_000, DAY), Way(60_000, REFRESHED)
 )  # fmt: skip
 ROWS = [
-    *(pytest.param(each, way, id=f"{each.name}{also}")
-      for way, also in ((ALONE, ""), (IN_A_SPAN, ", in a span"))
+    *(pytest.param(each, way, id=f"{each.name}{suffix}")
+      for way, suffix in ((ALONE, ""), (IN_A_SPAN, ", in a span"))
       for each in SOURCE + CLOUD_STORAGE),
-    *(pytest.param(each, way, id=f"{each.name}{also}")
-      for way, also in ((SHORT_ALONE, ", short files"), (SHORT_IN_A_SPAN, ", short files in a span"))
+    *(pytest.param(each, way, id=f"{each.name}{suffix}")
+      for way, suffix in ((SHORT_ALONE, ", short files"), (SHORT_IN_A_SPAN, ", short files in a span"))
       for each in SHORT_FILES),
     *(pytest.param(each, SHORT_ALONE, id=f"{each.name}, short files") for each in SOURCE),
 ]  # fmt: skip
 
 
-def of_the_period(fault: dict[str, Any], way: Way) -> dict[str, Any]:
-    """The fault where it meets the period's files only, at bytes that short files have too."""
+def within_the_period(fault: dict[str, Any], way: Way) -> dict[str, Any]:
+    """The fault, for the period's files only, and at bytes that short files have too."""
     if "name" not in fault:
         fault = fault | {"name": FOLDER if fault["where"] == SHORT and way.size < SOME else "2022-04-01"}
-    bytes_of = {key: fault[key] * way.size // (3 * SOME) for key in ("after_bytes", "keep_bytes") if key in fault}
-    return fault | bytes_of
+    offsets = {key: fault[key] * way.size // (3 * SOME) for key in ("after_bytes", "keep_bytes") if key in fault}
+    return fault | offsets
 
 
 @pytest.mark.parametrize(("situation", "way"), ROWS)
 def test_the_bucket_is_right_afterwards_when(situation: Situation, way: Way, world: World) -> None:
-    """Either the run heals by itself, or it says what is wrong and a later run makes it right.
+    """Either the run recovers by itself, or it reports the error and a later run completes the period.
 
-    In a span the periods before and after it are brought in whatever happens to this one.
+    In a span the periods before and after it are copied in any case.
     """
     world.issue(shards(size=way.size))
     for fault in situation.faults:
-        world.stack.faults.add(**of_the_period(fault, way))
+        world.stack.faults.add(**within_the_period(fault, way))
     answer = world.call(way.body)
     assert world.stack.faults.fired
     assert answer.seconds < 40
@@ -208,8 +208,8 @@ def test_the_bucket_is_right_afterwards_when(situation: Situation, way: Way, wor
 
 
 @pytest.mark.parametrize("situation", SOURCE, ids=lambda situation: situation.name)
-def test_the_last_good_content_stays_when_a_new_issue_fails_because(situation: Situation, world: World) -> None:
-    """A file is replaced by a whole one or not at all; while none is replaced, the manifest stays too."""
+def test_a_new_issue_replaces_files_whole_or_not_at_all_when(situation: Situation, world: World) -> None:
+    """While no file is replaced, the manifest stays too."""
     world.issue(shards(mark="old"))
     assert world.call().status == 200
     before = world.objects()
@@ -226,15 +226,14 @@ def test_the_last_good_content_stays_when_a_new_issue_fails_because(situation: S
         world.check_manifest()
 
 
-def test_a_later_retry_after_is_passed_on(world: World) -> None:
-    """A wait longer than our own limit is for the caller."""
+def test_a_retry_after_beyond_our_own_limit_is_passed_on(world: World) -> None:
     world.issue(shards(1))
     world.stack.faults.add("link.get", "status", status=429, headers={"Retry-After": "3600"}, times=None)
     assert world.call().headers["Retry-After"] == "3600"
 
 
 def test_a_service_is_not_called_again_before_its_retry_after(world: World) -> None:
-    """Retry-After, from whichever side it comes."""
+    """A Retry-After from the export service, the source or Cloud Storage."""
     for where, size in {
         "export.list": 1000,
         "link.get": 1000,
@@ -248,8 +247,8 @@ def test_a_service_is_not_called_again_before_its_retry_after(world: World) -> N
         assert (where, answer.status, 1 <= answer.seconds < 3) == (where, 200, True)
 
 
-def test_the_listing_is_asked_for_once_when_all_links_have_expired(world: World) -> None:
-    """Four copies find their links expired at the same moment: one of them asks, all go on with what it gets."""
+def test_the_listing_is_requested_once_when_all_links_have_expired(world: World) -> None:
+    """Four copies find their links expired at the same moment: one requests the listing, all continue with its links."""
     world.issue(shards(4, size=600_000))
     world.stack.faults.add("link.get", "delay", seconds=0.5, times=4)
     world.stack.faults.add("link.get", "status", status=400, body="<Code>ExpiredToken</Code>", times=4)
@@ -259,8 +258,8 @@ def test_the_listing_is_asked_for_once_when_all_links_have_expired(world: World)
     assert world.stack.exports.requests.count("export.list") == 2
 
 
-def test_links_that_expire_while_others_wait_are_renewed_before_they_are_used(world: World) -> None:
-    """Of sixteen files, four are under way when every link expires: the twelve that wait cost one listing more."""
+def test_links_that_expire_while_files_wait_are_renewed_before_use(world: World) -> None:
+    """Four of sixteen files are being copied when every link expires: the twelve that wait cost one more listing."""
     world.issue(shards(16, size=600_000))
     hold = world.stack.faults.add("link.get", "hold", after_bytes=300_000, times=4)
     running = world.call_in_background()
@@ -274,7 +273,7 @@ def test_links_that_expire_while_others_wait_are_renewed_before_they_are_used(wo
 
 
 def test_a_source_without_range_costs_no_second_upload(world: World) -> None:
-    """What it sends again is read past; the upload goes on where it was."""
+    """The bytes that it sends again are skipped; the upload continues where it was."""
     world.issue(shards(1))
     world.stack.faults.add(**RESET)
     world.stack.faults.add("link.get", "ignore_range", times=None)
@@ -316,8 +315,7 @@ def test_a_file_replaced_between_two_requests_is_started_again(world: World) -> 
     world.check_right(shards(1, mark="later"))
 
 
-def test_a_file_that_changes_all_the_time_fails_clearly(world: World) -> None:
-    """Nothing half is kept of it."""
+def test_a_file_that_keeps_changing_fails_and_leaves_no_object(world: World) -> None:
     versions = iter(range(10_000))
     world.stack.faults.add(
         "link.get", "call", times=None, call=lambda _r: world.issue(shards(1, mark=f"v{next(versions)}-"))
@@ -329,7 +327,7 @@ def test_a_file_that_changes_all_the_time_fails_clearly(world: World) -> None:
     assert world.objects() == {}
 
 
-def test_a_source_that_gives_a_little_each_time_is_followed_to_the_end(world: World) -> None:
+def test_a_source_that_sends_a_little_each_time_is_copied_completely(world: World) -> None:
     """Progress resets the retries: there may be more interruptions than tries."""
     world.issue(shards(1, size=6 * SOME))
     world.stack.faults.add("link.get", "reset", after_bytes=300_000, times=None)
@@ -338,8 +336,8 @@ def test_a_source_that_gives_a_little_each_time_is_followed_to_the_end(world: Wo
     assert world.stack.faults.fired["link.get reset"] > 15
 
 
-def test_what_came_before_a_break_is_kept_even_if_it_is_less_than_a_block(world: World) -> None:
-    """200 kB a connection, then a reset: each moves the copy on."""
+def test_bytes_before_an_interruption_are_kept_even_if_they_are_less_than_a_block(world: World) -> None:
+    """Each connection delivers 200 kB and is reset; each makes progress."""
     world.issue(shards(1, size=2 * SOME))
     world.stack.faults.add("link.get", "reset", after_bytes=200_000, times=None)
     assert world.call().status == 200
@@ -347,16 +345,16 @@ def test_what_came_before_a_break_is_kept_even_if_it_is_less_than_a_block(world:
 
 
 @pytest.mark.parametrize("content_range", ["bytes 0-0/*", "nonsense"])
-def test_a_source_with_useless_content_range_is_compared_by_whole_answers(content_range: str, world: World) -> None:
-    """Comparing asks for one byte; a source that answers that oddly is asked in the plain way."""
+def test_a_source_with_a_useless_content_range_is_compared_without_range(content_range: str, world: World) -> None:
+    """A comparison requests one byte; where the answer is unusable, it sends a plain GET."""
     world.issue(shards(2, size=1000))
     assert world.call().status == 200
     world.stack.faults.add("link.get", "set_headers", headers={"Content-Range": content_range}, times=None)
     assert only(world.call())["status"] == "unchanged"
 
 
-def test_one_bad_file_does_not_keep_the_others_out(world: World) -> None:
-    """Also where one file is copied at a time."""
+def test_one_bad_file_does_not_prevent_copying_the_others(world: World) -> None:
+    """Even where one file is copied at a time."""
     world.issue(shards(3, size=1000))
     world.stack.faults.add("link.get", "status", status=503, name="000000000000", times=None)
     answer = world.call(function=world.shared(PARALLEL_TRANSFERS="1"))
@@ -364,13 +362,15 @@ def test_one_bad_file_does_not_keep_the_others_out(world: World) -> None:
     assert set(world.objects()) == set(shards(3)) - {f"{PREFIX}-000000000000.csv"}
 
 
-def test_gzip_is_kept_as_it_is_stored(world: World) -> None:
-    """The packed bytes, the encoding and the type are the source's; columns are read through the packing."""
-    packed = gzip.compress(b"settings_id,action,consent\n" + b"x,0,1\n" * 200_000, compresslevel=0)
-    world.issue({f"{PREFIX}-000000000000.csv": packed}, content_encoding="gzip", content_type="text/csv; charset=utf-8")
+def test_a_gzip_file_is_stored_compressed_as_the_source_has_it(world: World) -> None:
+    """The compressed bytes, the encoding and the type are the source's; columns are read from the decompressed text."""
+    compressed = gzip.compress(b"settings_id,action,consent\n" + b"x,0,1\n" * 200_000, compresslevel=0)
+    world.issue(
+        {f"{PREFIX}-000000000000.csv": compressed}, content_encoding="gzip", content_type="text/csv; charset=utf-8"
+    )
     world.stack.faults.add("link.get", "reset", after_bytes=SOME)
     assert world.call().status == 200
-    world.check_right({f"{PREFIX}-000000000000.csv": packed})
+    world.check_right({f"{PREFIX}-000000000000.csv": compressed})
     [blob] = world.stack.client().list_blobs(world.stack.bucket, prefix="granular/")
     assert (blob.content_encoding, blob.content_type) == ("gzip", "text/csv; charset=utf-8")
     assert world.manifest()["columns"] == ["settings_id", "action", "consent"]
@@ -406,7 +406,7 @@ def test_a_file_that_another_writer_changes_before_its_upload_ends_as_the_source
 
 
 def test_a_manifest_that_another_run_writes_first_is_left_alone(world: World) -> None:
-    """412 at the manifest: the run compares the period again, and a manifest that fits stays."""
+    """412 at the manifest: the run compares the period again, and a manifest that matches stays."""
     world.issue(shards())
     other = world.shared(instance=2)
     hold = world.stack.faults.add("object.insert", "hold", name=MANIFEST)
@@ -421,7 +421,7 @@ def test_a_manifest_that_another_run_writes_first_is_left_alone(world: World) ->
 
 
 def test_a_source_that_is_down_is_not_retried_for_every_file(world: World) -> None:
-    """After as many failures in a row as run at once, the rest is not tried."""
+    """After as many failures in a row as files are copied at once, the circuit opens."""
     world.issue(shards(40, size=1000))
     world.stack.faults.add("link.get", "status", status=503, times=None)
     answer = world.call()

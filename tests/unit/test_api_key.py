@@ -1,4 +1,4 @@
-"""The key as Secret Manager has it: what is a key, what is said where none can be read, and when it is read again."""
+"""The key from Secret Manager: what a valid key is, what an error says, and when the key is read again."""
 
 from collections.abc import Iterator
 
@@ -41,18 +41,18 @@ def refusal(secrets: SecretManager, version: str = VERSION) -> str:
 
 
 @pytest.mark.parametrize(
-    "payload", ["some key", " some key\r\n", "some key\n"], ids=["as it is", "space", "a line end"]
+    "payload", ["some key", " some key\r\n", "some key\n"], ids=["no space", "spaces", "a newline"]
 )
-def test_space_around_the_key_does_not_matter(secrets: SecretManager, payload: str) -> None:
-    """`echo KEY | gcloud secrets versions add` adds a line end."""
+def test_white_space_around_the_key_is_removed(secrets: SecretManager, payload: str) -> None:
+    """`echo KEY | gcloud secrets versions add` adds a newline."""
     secrets.add_version(SECRET, payload)
     assert api_key(secrets).value() == "some key"
 
 
-NO_KEYS = {
+INVALID_KEYS = {
     "empty": b"",
     "blank": b" \n",
-    "a line end": b"\n",
+    "a newline": b"\n",
     "two lines": b"two\nlines",
     "a header in it": b"key\nX-Evil: 1",
     "not ASCII": "schlüssel".encode(),
@@ -61,8 +61,8 @@ NO_KEYS = {
 }
 
 
-@pytest.mark.parametrize("payload", NO_KEYS.values(), ids=NO_KEYS)
-def test_what_is_no_key_is_refused_and_not_repeated(secrets: SecretManager, payload: bytes) -> None:
+@pytest.mark.parametrize("payload", INVALID_KEYS.values(), ids=INVALID_KEYS)
+def test_an_invalid_key_is_refused_and_not_repeated(secrets: SecretManager, payload: bytes) -> None:
     secrets.add_version(SECRET, payload)
     detail = refusal(secrets)
     assert "one line of printable ASCII" in detail
@@ -91,7 +91,7 @@ def test_a_secret_that_does_not_exist_is_named(secrets: SecretManager, version: 
         ("NOT_FOUND", "does not exist"),
     ],
 )
-def test_a_secret_that_may_not_be_read_says_what_to_do(
+def test_the_error_for_an_unreadable_secret_says_what_to_do(
     secrets: SecretManager, faults: Faults, code: str, says: str
 ) -> None:
     faults.add("secret.access", Kind.STATUS, status=code, times=None)
@@ -102,13 +102,13 @@ def test_a_secret_that_may_not_be_read_says_what_to_do(
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED"])
-def test_a_passing_failure_is_tried_again(secrets: SecretManager, faults: Faults, code: str) -> None:
+def test_a_temporary_failure_of_secret_manager_is_retried(secrets: SecretManager, faults: Faults, code: str) -> None:
     faults.add("secret.access", Kind.STATUS, status=code, times=2)
     assert api_key(secrets).value() == "first"
     assert secrets.requests.count() == 3
 
 
-def test_an_outage_is_given_up_and_not_remembered(secrets: SecretManager, faults: Faults) -> None:
+def test_an_outage_of_secret_manager_is_given_up_and_not_remembered(secrets: SecretManager, faults: Faults) -> None:
     outage = faults.add("secret.access", Kind.STATUS, status="UNAVAILABLE", times=None)
     key = api_key(secrets)
     with pytest.raises(UpstreamUnavailable, match="Secret Manager did not answer within 3 s"):
@@ -128,6 +128,6 @@ def test_the_key_is_read_once_until_it_must_be_read_again(secrets: SecretManager
     assert secrets.requests.count() == 2
 
 
-def test_a_named_version_is_the_one_that_is_read(secrets: SecretManager) -> None:
+def test_the_version_in_the_setting_is_read(secrets: SecretManager) -> None:
     secrets.add_version(SECRET, "second")
     assert api_key(secrets, f"{SECRET}/versions/1").value() == "first"

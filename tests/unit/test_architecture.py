@@ -1,4 +1,4 @@
-"""Arrows between the modules point one way, and the pure ones import nothing that does I/O."""
+"""Imports between the modules go one way, and the pure modules import nothing that does I/O."""
 
 import ast
 import re
@@ -31,11 +31,11 @@ ORDER = [
     "period_sync", "run", "coverage", "inventory", "app", "check", "trial", "page", "calendar_grid", "coverage_page",
     "check_page", "openapi",
 ]  # fmt: skip
-"""From the ground up: a module imports only those before it."""
+"""From the bottom up: a module imports only those before it."""
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that is imported anywhere in a file, in full."""
+    """The full name of every module that is imported anywhere in a file."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -46,7 +46,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def ours(path: Path) -> set[str]:
+def imports_within_the_package(path: Path) -> set[str]:
     """The modules of the package that a file imports."""
     return {name.removeprefix("analytics_export.") for name in imports(path)} & set(MODULES)
 
@@ -57,16 +57,16 @@ def test_every_module_has_its_place_in_the_order() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_those_below_it(module: str) -> None:
-    assert ours(MODULES[module]) <= set(ORDER[: ORDER.index(module)])
+    assert imports_within_the_package(MODULES[module]) <= set(ORDER[: ORDER.index(module)])
 
 
 @pytest.mark.parametrize("module", PURE)
 def test_a_pure_module_imports_no_io(module: str) -> None:
     assert {name.partition(".")[0] for name in imports(MODULES[module])} & DOES_IO == set()
-    assert ours(MODULES[module]) <= set(PURE)
+    assert imports_within_the_package(MODULES[module]) <= set(PURE)
 
 
-def test_the_map_names_every_module() -> None:
+def test_the_package_docstring_names_every_module() -> None:
     text = (REPOSITORY / "analytics_export" / "__init__.py").read_text()
     assert [module for module in MODULES if f"- `{module}`: " not in text] == []
 
@@ -78,14 +78,14 @@ MAY_IMPORT = {
     "bench": {"local"},
     "tests": {"analytics_export", "main", "local", "bench"},
 }
-"""Besides itself. The stand-ins know nothing of what they test; nothing imports the tests."""
+"""In addition to itself. The stand-ins do not know what they test; nothing imports the tests."""
 EVERYTHING = {
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
     for root in MAY_IMPORT
     for path in [*(REPOSITORY / root).rglob("*.py"), *REPOSITORY.glob(f"{root}.py")]
 }
 PURE_STAND_INS = ["local.report_period", "local.reports", "local.storage.fields"]
-MAPS = ["local", "local.http", "local.storage", "local.tasks", "bench"]
+DESCRIBED = ["local", "local.http", "local.storage", "local.tasks", "bench"]
 """Packages whose docstring names their modules."""
 
 
@@ -95,11 +95,11 @@ def test_the_whole_repository_imports_without_circles() -> None:
 
 
 @pytest.mark.parametrize("root", MAY_IMPORT)
-def test_each_part_imports_only_those_that_it_may_know(root: str) -> None:
-    known = MAY_IMPORT[root] | {root}
+def test_each_part_imports_only_the_parts_that_it_may(root: str) -> None:
+    allowed = MAY_IMPORT[root] | {root}
     for name, path in EVERYTHING.items():
         if name.partition(".")[0] == root:
-            assert {found.partition(".")[0] for found in imports(path)} & set(MAY_IMPORT) <= known, name
+            assert {found.partition(".")[0] for found in imports(path)} & set(MAY_IMPORT) <= allowed, name
 
 
 @pytest.mark.parametrize("module", PURE_STAND_INS)
@@ -107,12 +107,12 @@ def test_a_pure_stand_in_imports_no_io(module: str) -> None:
     assert {name.partition(".")[0] for name in imports(EVERYTHING[module])} & DOES_IO == set()
 
 
-@pytest.mark.parametrize("package", MAPS)
-def test_the_map_of_a_package_names_each_of_its_modules(package: str) -> None:
+@pytest.mark.parametrize("package", DESCRIBED)
+def test_the_docstring_of_a_package_names_each_of_its_modules(package: str) -> None:
     folder = EVERYTHING[package].parent
-    there = {path.stem for path in folder.glob("*.py")} | {
+    existing = {path.stem for path in folder.glob("*.py")} | {
         f"{path.parent.name}/" for path in folder.glob("*/__init__.py")
     }
     named = set(re.findall(r"`([\w/]+)`", EVERYTHING[package].read_text()))
-    assert there - {"__init__", "__main__"} - named == set()
-    assert {name for name in named if name.endswith("/")} <= there
+    assert existing - {"__init__", "__main__"} - named == set()
+    assert {name for name in named if name.endswith("/")} <= existing

@@ -1,4 +1,4 @@
-"""A service that is down is learnt once a call; one bad file or period is not taken for it."""
+"""A service that is down is detected once per call; one bad file or period does not open the circuit."""
 
 from collections.abc import Callable
 
@@ -17,14 +17,14 @@ def circuit() -> CircuitBreaker:
 
 def fail(
     circuit: CircuitBreaker,
-    who: str | None = None,
+    period: str | None = None,
     error: ExportError | None = None,
     meanwhile: Callable[[CircuitBreaker], None] = lambda _: None,
 ) -> ExportError:
-    """What an attempt raises that fails, or that does not get so far."""
+    """What a failing attempt raises, or one that an open circuit refuses."""
     failure = error or UpstreamUnavailable("it is down")
     try:
-        with circuit.attempt(who):
+        with circuit.attempt(period):
             meanwhile(circuit)
             raise failure
     except ExportError as raised:
@@ -46,7 +46,7 @@ def is_open(circuit: CircuitBreaker) -> bool:
         return False
 
 
-def test_after_so_many_failures_no_attempt_is_made(circuit: CircuitBreaker) -> None:
+def test_the_circuit_opens_after_so_many_failures(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES - 1):
         fail(circuit)
         assert not is_open(circuit)
@@ -54,7 +54,7 @@ def test_after_so_many_failures_no_attempt_is_made(circuit: CircuitBreaker) -> N
     assert is_open(circuit)
 
 
-def test_the_failure_that_opened_it_is_raised_by_all_others_without_its_traceback(circuit: CircuitBreaker) -> None:
+def test_an_open_circuit_raises_the_failure_that_opened_it_without_its_traceback(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES - 1):
         fail(circuit)
     last = UpstreamUnavailable("the last", asked_to_wait_s=900)
@@ -68,7 +68,7 @@ def test_the_failure_that_opened_it_is_raised_by_all_others_without_its_tracebac
         assert raised.value.__context__ is None
 
 
-def test_a_success_between_starts_the_count_again(circuit: CircuitBreaker) -> None:
+def test_a_success_resets_the_count_of_failures(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES - 1):
         fail(circuit)
     succeed(circuit)
@@ -79,24 +79,24 @@ def test_a_success_between_starts_the_count_again(circuit: CircuitBreaker) -> No
 
 def test_failures_of_one_period_count_once(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES * 2):
-        fail(circuit, who="2022-04-01")
+        fail(circuit, period="2022-04-01")
     assert not is_open(circuit)
     for day in ("2022-04-02", "2022-04-03"):
-        fail(circuit, who=day)
+        fail(circuit, period=day)
     assert is_open(circuit)
 
 
-def test_an_attempt_during_which_another_succeeded_does_not_count(circuit: CircuitBreaker) -> None:
+def test_a_failure_does_not_count_if_another_attempt_succeeded_meanwhile(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES - 1):
         fail(circuit)
     fail(circuit, meanwhile=succeed)
     assert not is_open(circuit)
     for _ in range(FAILURES - 1):
         fail(circuit)
-    assert not is_open(circuit), "the service works: what failed before counts no more"
+    assert not is_open(circuit), "the success reset the count"
 
 
-def test_an_error_that_is_no_outage_counts_neither_way(circuit: CircuitBreaker) -> None:
+def test_an_error_that_is_not_an_outage_counts_neither_way(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES - 1):
         fail(circuit)
     for _ in range(FAILURES):

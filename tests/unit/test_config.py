@@ -1,4 +1,4 @@
-"""The settings: each one's default, form and check, and that all of them are checked together."""
+"""The settings: their defaults, forms and checks; all wrong ones are reported together."""
 
 import re
 
@@ -65,7 +65,7 @@ WRONG = {
 }
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_default_settings_are_those_of_the_contract() -> None:
     assert Settings.from_env(REQUIRED) == Settings(
         analytics_id="some-analytics-id",
         bucket="some-bucket",
@@ -83,7 +83,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     )
 
 
-def test_v1_lives_under_api_unless_an_address_is_given() -> None:
+def test_v1_is_called_under_api_unless_a_service_url_is_set() -> None:
     v1 = {"EXPORT_API_VERSION": "v1"}
     assert Settings.from_env(REQUIRED | v1).service_url == "https://data-export.service.usercentrics.eu/api"
     given_url = REQUIRED | v1 | {"EXPORT_SERVICE_URL": "https://export.example.org/"}
@@ -122,7 +122,7 @@ def test_v1_lives_under_api_unless_an_address_is_given() -> None:
         ("PARALLEL_TRANSFERS", " 4\n", "parallel_transfers", 4),
     ],
 )
-def test_a_setting_is_taken_as_it_is_meant(name: str, value: str, attribute: str, expected: object) -> None:
+def test_a_valid_setting_is_parsed(name: str, value: str, attribute: str, expected: object) -> None:
     assert getattr(Settings.from_env(REQUIRED | {name: value}), attribute) == (value if expected is None else expected)
 
 
@@ -137,15 +137,15 @@ def test_a_missing_setting_is_named(name: str, value: str | None) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_a_wrong_setting_is_named_with_the_form_it_wants(name: str, value: str) -> None:
+def test_a_wrong_setting_is_named_with_the_expected_form(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=f"{name} must be .+; it is ") as refused:
         Settings.from_env(REQUIRED | {name: value})
     assert names_in(refused.value) == {name}
 
 
 @pytest.mark.parametrize("name", ["API_KEY_SECRET", "EXPORT_SERVICE_URL", "DOWNLOAD_ORIGINS"])
-def test_a_wrong_setting_is_not_repeated(name: str) -> None:
-    """Somebody may have put the API key itself where its secret's name belongs, or a link with a signature."""
+def test_the_value_of_a_wrong_setting_is_not_repeated(name: str) -> None:
+    """It may be the API key itself instead of its secret's name, or a link with a signature."""
     with pytest.raises(Misconfigured, match="it is set to something else") as refused:
         Settings.from_env(REQUIRED | {name: "?api-key-0123456789"})
     assert "0123456789" not in refused.value.detail
@@ -162,7 +162,7 @@ def test_all_wrong_settings_are_named_together(wrong: dict[str, str]) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*WRONG]), st.text(max_size=30)))
-def test_any_environment_is_taken_or_its_faults_are_named(environ: dict[str, str]) -> None:
+def test_any_environment_is_accepted_or_its_wrong_settings_are_named(environ: dict[str, str]) -> None:
     try:
         Settings.from_env(REQUIRED | environ)
     except Misconfigured as refused:
@@ -183,9 +183,7 @@ def test_the_project_is_that_of_the_secret() -> None:
         ("https", "example.org:4430", "https://example.org:4430"),
     ],
 )
-def test_an_origin_is_compared_in_small_letters_without_its_default_port(
-    scheme: str, authority: str, origin: str
-) -> None:
+def test_an_origin_is_compared_in_lower_case_without_its_default_port(scheme: str, authority: str, origin: str) -> None:
     assert origin_of(scheme, authority) == origin
 
 

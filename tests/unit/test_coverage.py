@@ -1,4 +1,4 @@
-"""Coverage, from the question's query to what is complete and missing, without any bucket."""
+"""Coverage, from the request's query to the complete and missing periods, without a bucket."""
 
 import json
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from analytics_export.periods import Aggregation, Export, Frequency, Period, ava
 NOW = datetime(2022, 4, 10, 9, 0, tzinfo=UTC)
 DAILY = (Aggregation.GRANULAR, Frequency.DAILY)
 DUE = json.loads((Path(__file__).parents[1] / "due_periods.json").read_text())
-"""The view `missing_periods` has to pass the same cases."""
+"""The view `missing_periods` must pass the same cases."""
 FREQUENCIES = st.sampled_from(list(Frequency))
 
 
-def asked(query: Mapping[str, str] | None = None, *, now: datetime = NOW) -> CoverageRequest:
+def parsed(query: Mapping[str, str] | None = None, *, now: datetime = NOW) -> CoverageRequest:
     return parse({name: [value] for name, value in (query or {}).items()}, schedule_time=None, clock=lambda: now)
 
 
@@ -40,7 +40,7 @@ def answered(request: CoverageRequest, *found: dict[Export, Summary], kind: Any 
     return coverage(request, {kind: summaries}, analytics_id="acme")
 
 
-def signs(found: Coverage) -> dict[str, str]:
+def statuses(found: Coverage) -> dict[str, str]:
     """The status of each period of the only aggregation and frequency in the answer."""
     entries: Any = found.to_json()["coverage"]
     (export,) = entries
@@ -50,16 +50,16 @@ def signs(found: Coverage) -> dict[str, str]:
 # The query
 
 
-def test_without_a_query_all_is_asked_for() -> None:
-    request = asked()
+def test_coverage_without_a_query_is_of_everything() -> None:
+    request = parsed()
     assert len(request.kinds) == 6
     assert (request.first, request.last, request.require_complete, request.as_of) == (None, None, False, NOW)
 
 
-def test_filters_narrow_it() -> None:
-    assert asked({"aggregation": "granular"}).kinds == [(Aggregation.GRANULAR, each) for each in Frequency]
-    assert asked({"frequency": "weekly"}).kinds == [(each, Frequency.WEEKLY) for each in Aggregation]
-    assert asked({"aggregation": "granular", "frequency": "daily"}).kinds == [DAILY]
+def test_aggregation_and_frequency_select_exports() -> None:
+    assert parsed({"aggregation": "granular"}).kinds == [(Aggregation.GRANULAR, each) for each in Frequency]
+    assert parsed({"frequency": "weekly"}).kinds == [(each, Frequency.WEEKLY) for each in Aggregation]
+    assert parsed({"aggregation": "granular", "frequency": "daily"}).kinds == [DAILY]
 
 
 @pytest.mark.parametrize(
@@ -76,18 +76,18 @@ def test_filters_narrow_it() -> None:
         ({"date": "2022-04-01"}, 'Unknown field "date"; the fields are aggregation, frequency, from, to'),
     ],
 )
-def test_a_wrong_field_is_named_with_what_it_accepts(query: Mapping[str, str], says: str) -> None:
+def test_a_wrong_field_of_the_coverage_query_is_named_with_what_it_accepts(query: Mapping[str, str], says: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        asked(query)
+        parsed(query)
     assert says in caught.value.detail
 
 
-def test_a_field_given_twice_is_refused() -> None:
+def test_a_field_given_twice_in_the_coverage_query_is_refused() -> None:
     with pytest.raises(InvalidRequest, match='Field "from" is given more than once'):
         parse({"from": ["2022-04-01", "2022-04-01"]}, schedule_time=None, clock=lambda: NOW)
 
 
-def test_the_schedule_time_is_the_moment_of_the_question() -> None:
+def test_coverage_is_as_of_the_schedule_time() -> None:
     request = parse({}, schedule_time="2022-05-01T10:00:00+02:00", clock=lambda: NOW)
     assert request.as_of == datetime(2022, 5, 1, 8, 0, tzinfo=UTC)
 
@@ -100,7 +100,7 @@ def test_the_schedule_time_is_the_moment_of_the_question() -> None:
     frequency=FREQUENCIES,
     now=st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the strategy adds the zone
 )
-def test_a_period_is_due_from_the_moment_at_which_it_is_available(frequency: Frequency, now: datetime) -> None:
+def test_the_newest_due_period_is_the_last_available_one(frequency: Frequency, now: datetime) -> None:
     due = list(available_within(frequency, first=date(2019, 6, 1), last=date.max, now=now))
     assert due[0].available_at <= now
     following = Period.holding(frequency, due[0].end + timedelta(days=1))
@@ -108,14 +108,14 @@ def test_a_period_is_due_from_the_moment_at_which_it_is_available(frequency: Fre
 
 
 @pytest.mark.parametrize("case", DUE, ids=lambda case: f"{case['frequency']}: {case['why']}")
-def test_what_is_due_and_has_not_landed_is_missing(case: dict[str, Any]) -> None:
-    """The same gaps as in the view `missing_periods`, where nothing has landed and the span is said."""
+def test_a_due_period_without_a_manifest_is_missing(case: dict[str, Any]) -> None:
+    """The same gaps as in the view `missing_periods`, with an empty bucket and a given span."""
     query = {"aggregation": "granular", "frequency": case["frequency"], "from": case["first"]}
     if case["until"]:
         query["to"] = case["until"]
     now = datetime.fromisoformat(case["now"]).replace(tzinfo=UTC)
-    found = answered(asked(query, now=now), kind=(Aggregation.GRANULAR, Frequency(case["frequency"])))
-    assert signs(found) == dict.fromkeys(case["due"], "missing")
+    found = answered(parsed(query, now=now), kind=(Aggregation.GRANULAR, Frequency(case["frequency"])))
+    assert statuses(found) == dict.fromkeys(case["due"], "missing")
 
 
 def test_nothing_is_due_before_the_calendar_begins() -> None:
@@ -123,22 +123,22 @@ def test_nothing_is_due_before_the_calendar_begins() -> None:
     assert list(available_within(Frequency.DAILY, first=date.min, last=date.max, now=early)) == []
 
 
-# What is there
+# The periods of an answer
 
 
-def test_the_periods_run_from_the_first_complete_one_to_the_last_that_is_due() -> None:
-    found = answered(asked(), daily("2022-04-07", "2022-04-09"))
-    assert signs(found) == {"2022-04-07": "complete", "2022-04-08": "missing", "2022-04-09": "complete"}
+def test_coverage_runs_from_the_first_complete_period_to_the_last_due_one() -> None:
+    found = answered(parsed(), daily("2022-04-07", "2022-04-09"))
+    assert statuses(found) == {"2022-04-07": "complete", "2022-04-08": "missing", "2022-04-09": "complete"}
 
 
 @pytest.mark.parametrize(("hour", "last"), [(7, "2022-04-08"), (8, "2022-04-09")])
-def test_a_day_is_due_from_eight_on(hour: int, last: str) -> None:
-    found = answered(asked(now=NOW.replace(hour=hour)), daily("2022-04-07"))
-    assert list(signs(found))[-1] == last
+def test_a_day_is_due_from_8_utc_on_the_next_day(hour: int, last: str) -> None:
+    found = answered(parsed(now=NOW.replace(hour=hour)), daily("2022-04-07"))
+    assert list(statuses(found))[-1] == last
 
 
-def test_the_answer_has_the_documented_form() -> None:
-    assert answered(asked(), daily("2022-04-08")).to_json() == {
+def test_coverage_has_the_documented_form() -> None:
+    assert answered(parsed(), daily("2022-04-08")).to_json() == {
         "as_of": "2022-04-10T09:00:00Z",
         "coverage": [
             {
@@ -163,27 +163,27 @@ def test_the_answer_has_the_documented_form() -> None:
     }
 
 
-def test_from_and_to_bound_the_periods() -> None:
+def test_from_and_to_bound_the_periods_of_coverage() -> None:
     query = {"aggregation": "granular", "frequency": "daily", "from": "2022-04-05", "to": "2022-04-07"}
-    found = answered(asked(query), daily("2022-04-06", "2022-04-08"))
-    assert signs(found) == {"2022-04-05": "missing", "2022-04-06": "complete", "2022-04-07": "missing"}
+    found = answered(parsed(query), daily("2022-04-06", "2022-04-08"))
+    assert statuses(found) == {"2022-04-05": "missing", "2022-04-06": "complete", "2022-04-07": "missing"}
 
 
-def test_to_does_not_reach_beyond_what_is_due() -> None:
-    found = answered(asked({"to": "2022-12-31"}), daily("2022-04-09"))
-    assert list(signs(found)) == ["2022-04-09"]
+def test_to_adds_no_period_that_is_not_due() -> None:
+    found = answered(parsed({"to": "2022-12-31"}), daily("2022-04-09"))
+    assert list(statuses(found)) == ["2022-04-09"]
 
 
-def test_a_week_that_has_a_day_of_the_span_belongs_to_it() -> None:
+def test_a_week_with_a_day_in_the_span_belongs_to_it() -> None:
     query = {"aggregation": "granular", "frequency": "weekly", "from": "2022-03-23", "to": "2022-03-28"}
-    found = answered(asked(query), kind=(Aggregation.GRANULAR, Frequency.WEEKLY))
-    assert signs(found) == {"2022-03-21": "missing", "2022-03-28": "missing"}
+    found = answered(parsed(query), kind=(Aggregation.GRANULAR, Frequency.WEEKLY))
+    assert statuses(found) == {"2022-03-21": "missing", "2022-03-28": "missing"}
 
 
-def test_another_analytics_id_completes_nothing_and_begins_nothing() -> None:
-    found = answered(asked(), daily("2022-04-01", analytics_id="other"), daily("2022-04-08"))
-    assert signs(found) == {"2022-04-08": "complete", "2022-04-09": "missing"}
-    assert answered(asked(), daily("2022-04-08", analytics_id="other")).exports == ()
+def test_manifests_of_another_analytics_id_do_not_count() -> None:
+    found = answered(parsed(), daily("2022-04-01", analytics_id="other"), daily("2022-04-08"))
+    assert statuses(found) == {"2022-04-08": "complete", "2022-04-09": "missing"}
+    assert answered(parsed(), daily("2022-04-08", analytics_id="other")).exports == ()
 
 
 @pytest.mark.parametrize(
@@ -196,32 +196,32 @@ def test_another_analytics_id_completes_nothing_and_begins_nothing() -> None:
         {"aggregation": "granular", "frequency": "daily"},
     ],
 )
-def test_what_never_came_appears_only_by_name_and_with_from(query: Mapping[str, str]) -> None:
-    assert answered(asked(query)).exports == ()
+def test_an_export_without_periods_is_left_out_unless_named_with_from(query: Mapping[str, str]) -> None:
+    assert answered(parsed(query)).exports == ()
 
 
-def test_what_never_came_is_missing_when_it_is_asked_for_by_name_with_from() -> None:
-    found = answered(asked({"aggregation": "granular", "frequency": "daily", "from": "2022-04-08"}))
-    assert signs(found) == {"2022-04-08": "missing", "2022-04-09": "missing"}
+def test_an_export_without_periods_is_missing_if_named_with_from() -> None:
+    found = answered(parsed({"aggregation": "granular", "frequency": "daily", "from": "2022-04-08"}))
+    assert statuses(found) == {"2022-04-08": "missing", "2022-04-09": "missing"}
 
 
-def test_a_span_of_too_many_periods_is_refused() -> None:
+def test_coverage_of_too_many_periods_is_refused() -> None:
     query = {"aggregation": "granular", "frequency": "daily"}
     first = date(2022, 4, 9) - timedelta(days=MAX_PERIODS - 1)
-    assert len(answered(asked(query | {"from": str(first)})).exports[0].periods) == MAX_PERIODS
+    assert len(answered(parsed(query | {"from": str(first)})).exports[0].periods) == MAX_PERIODS
     with pytest.raises(InvalidRequest, match=r"More than 5000 daily periods .* later `from`"):
-        answered(asked(query | {"from": str(first - timedelta(days=1))}))
+        answered(parsed(query | {"from": str(first - timedelta(days=1))}))
     with pytest.raises(InvalidRequest):
-        answered(asked(query | {"from": "0001-01-01"}))
+        answered(parsed(query | {"from": "0001-01-01"}))
 
 
-# What is demanded
+# require_complete
 
 
-def test_a_missing_period_is_a_problem_only_where_all_are_demanded() -> None:
+def test_a_missing_period_is_a_problem_only_with_require_complete() -> None:
     found = daily("2022-04-01")
-    assert answered(asked(), found).problem is None
-    problem = answered(asked({"require_complete": "true"}), found).problem
+    assert answered(parsed(), found).problem is None
+    problem = answered(parsed({"require_complete": "true"}), found).problem
     assert problem is not None
     assert (problem.status, problem.type) == (503, "periods-missing")
     assert "8 of granular/daily (2022-04-02, 2022-04-03, 2022-04-04, 2022-04-05, 2022-04-06 and 3 more)" in (
@@ -229,10 +229,10 @@ def test_a_missing_period_is_a_problem_only_where_all_are_demanded() -> None:
     )
 
 
-def test_where_nothing_is_missing_there_is_no_problem() -> None:
-    found = answered(asked({"require_complete": "true"}), daily("2022-04-08", "2022-04-09"))
+def test_require_complete_is_no_problem_if_nothing_is_missing() -> None:
+    found = answered(parsed({"require_complete": "true"}), daily("2022-04-08", "2022-04-09"))
     assert found.problem is None
-    assert answered(asked({"require_complete": "true"})).problem is None
+    assert answered(parsed({"require_complete": "true"})).problem is None
 
 
 @settings(deadline=None, max_examples=50)
@@ -244,18 +244,18 @@ def test_where_nothing_is_missing_there_is_no_problem() -> None:
 def test_every_period_that_is_due_is_either_complete_or_missing(
     frequency: Frequency, first: date, has: set[int]
 ) -> None:
-    """Without a hole and without one twice, whatever has landed."""
+    """Each of them once, whichever have a manifest."""
     due = list(available_within(frequency, first=first, last=date.max, now=NOW))[::-1]
     landed = {due[number % len(due)] for number in has}
     kind = (Aggregation.INTERACTION, frequency)
     summaries = {Export(kind[0], period): summary(Export(kind[0], period)) for period in landed}
     query = {"aggregation": "interaction", "frequency": str(frequency), "from": str(first)}
-    (export,) = answered(asked(query), summaries, kind=kind).exports
+    (export,) = answered(parsed(query), summaries, kind=kind).exports
     assert [each.export.period for each in export.periods] == due
     assert {each.export.period for each in export.complete} == landed
     assert set(export.missing) == set(due) - landed
 
 
-def test_moments_are_written_in_utc_to_the_second() -> None:
+def test_timestamps_are_written_in_utc_to_the_second() -> None:
     moment = datetime(2022, 5, 1, 1, 31, 7, 999_999, tzinfo=timezone(timedelta(hours=2)))
     assert utc(moment) == "2022-04-30T23:31:07Z"

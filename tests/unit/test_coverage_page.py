@@ -1,4 +1,4 @@
-"""The pages as documents: which cell says what, that nothing escapes, and that they stay small."""
+"""The pages as documents: their cells, escaping, headers and size."""
 
 import base64
 import gzip
@@ -31,7 +31,7 @@ HOSTILE = "\"><script>alert(1)</script>'&amp;{{7*7}}"
 def covered_since(
     first: date, *, frequency: Frequency = Frequency.DAILY, missing: set[int] | None = None, **query: str
 ) -> Coverage:
-    """Coverage of granular from a day on, up to NOW; `missing` counts from the oldest."""
+    """Coverage of granular from a day on, up to NOW; `missing` are indexes, from the oldest period."""
     due = list(available_within(frequency, first=first, last=date.max, now=NOW))[::-1]
     exports = [
         Export(Aggregation.GRANULAR, period) for number, period in enumerate(due) if number not in (missing or ())
@@ -49,12 +49,12 @@ def html(found: Coverage, *, analytics_id: str = "acme", host: str = "x.run.app"
 
 
 def text(document: str) -> str:
-    """Its text, without tags."""
+    """The document's text, without tags."""
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", document.partition("</head>")[2])).split())
 
 
 def marks(export: ExportCoverage, *, is_open_ended: bool = True) -> dict[date, Mark]:
-    """What each cell that says anything says, by the day on which its period starts."""
+    """The mark of each cell that has one, by the day on which its period starts."""
     found: dict[date, Mark] = {}
     for grid in Calendar(export, is_open_ended=is_open_ended).grids():
         for heading, cells in grid.rows:
@@ -78,16 +78,16 @@ def marks(export: ExportCoverage, *, is_open_ended: bool = True) -> dict[date, M
     first=st.dates(min_value=date(2023, 1, 1), max_value=date(2026, 3, 1)),
     missing=st.sets(st.integers(0, 60)),
 )
-def test_every_period_has_one_cell_that_says_what_it_is(frequency: Frequency, first: date, missing: set[int]) -> None:
+def test_every_period_has_one_cell_with_its_status(frequency: Frequency, first: date, missing: set[int]) -> None:
     (export,) = covered_since(first, frequency=frequency, missing=missing).exports
-    said = marks(export, is_open_ended=False)
-    assert said == {
+    shown_text = marks(export, is_open_ended=False)
+    assert shown_text == {
         each.export.period.start: Mark.MISSING if each.complete is None else Mark.COMPLETE for each in export.periods
     }
 
 
 @pytest.mark.parametrize("frequency", list(Frequency))
-def test_what_comes_after_in_the_same_year_is_not_due_yet(frequency: Frequency) -> None:
+def test_later_periods_of_the_year_are_shown_as_not_due(frequency: Frequency) -> None:
     (export,) = covered_since(date(2025, 6, 1), frequency=frequency).exports
     last = export.periods[-1].export.period
     not_due = sorted(day for day, mark in marks(export).items() if mark is Mark.NOT_DUE)
@@ -99,7 +99,7 @@ def test_what_comes_after_in_the_same_year_is_not_due_yet(frequency: Frequency) 
         period = Period.holding(frequency, period.end + timedelta(days=1))
 
 
-def test_what_was_not_asked_for_has_no_mark() -> None:
+def test_periods_that_were_not_requested_have_no_mark() -> None:
     found = covered_since(date(2026, 3, 1), to="2026-03-05")
     document = html(found)
     assert document.count("<b>complete") == 5
@@ -109,7 +109,7 @@ def test_what_was_not_asked_for_has_no_mark() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(missing=st.sets(st.integers(0, 1500), min_size=1, max_size=80))
-def test_the_requests_fill_every_gap_within_what_one_request_may_hold(missing: set[int]) -> None:
+def test_the_suggested_requests_fill_every_gap_within_the_limit_of_one_request(missing: set[int]) -> None:
     (export,) = covered_since(date(2022, 1, 1), missing=missing).exports
     starts = [period.start for period in export.missing]
     covered: list[date] = []
@@ -120,21 +120,21 @@ def test_the_requests_fill_every_gap_within_what_one_request_may_hold(missing: s
     assert covered == starts
 
 
-def test_gaps_are_grouped() -> None:
+def test_adjacent_missing_periods_are_one_gap() -> None:
     (export,) = covered_since(date(2026, 3, 1), missing={2, 4, 5, 6}).exports
     assert [(gap.first.start.day, gap.last.start.day, gap.count) for gap in gaps(export)] == [(3, 3, 1), (5, 7, 3)]
 
 
 def test_the_page_says_what_is_missing_and_which_request_fills_it() -> None:
-    said = text(html(covered_since(date(2026, 3, 1), missing={2, 4, 5, 6})))
-    assert "4 of 17 periods that are due are missing." in said
-    assert "2026-03-05 up to 2026-03-07: 3 periods" in said
-    assert "2026-03-17 2026-03-18 08:25 UTC" in said  # the newest complete one, and when it landed
-    assert "13 4 48.1 MB" in said
+    shown_text = text(html(covered_since(date(2026, 3, 1), missing={2, 4, 5, 6})))
+    assert "4 of 17 periods that are due are missing." in shown_text
+    assert "2026-03-05 up to 2026-03-07: 3 periods" in shown_text
+    assert "2026-03-17 2026-03-18 08:25 UTC" in shown_text  # the newest complete period, and when it was completed
+    assert "13 4 48.1 MB" in shown_text
     assert (
         """curl --max-time 1800 -H "Authorization: Bearer $(gcloud auth print-identity-token)" -d '{"aggregation": """
         """"granular", "frequency": "daily", "from": "2026-03-03", "to": "2026-03-07"}' https://x.run.app/"""
-    ) in said
+    ) in shown_text
 
 
 @pytest.mark.parametrize(
@@ -144,16 +144,16 @@ def test_the_page_says_what_is_missing_and_which_request_fills_it() -> None:
         (Frequency.MONTHLY, "2025-03 up to 2025-04: 2 periods"),
     ],
 )
-def test_weeks_and_months_are_named_as_such(frequency: Frequency, gap: str) -> None:
+def test_gaps_name_weeks_and_months(frequency: Frequency, gap: str) -> None:
     first = date(2025, 1, 1) if frequency is Frequency.MONTHLY else date(2025, 12, 29)
     assert gap in text(html(covered_since(first, frequency=frequency, missing={2, 3})))
 
 
-def test_behind_a_proxy_on_this_machine_no_token_is_needed() -> None:
-    said = text(html(covered_since(date(2026, 3, 1), missing={2}), host="localhost:8080"))
-    assert said.count("curl -d '{") == 1
-    assert "}' http://localhost:8080/" in said
-    assert "1 of 17 periods that are due is missing." in said
+def test_the_suggested_request_through_a_local_proxy_needs_no_token() -> None:
+    shown_text = text(html(covered_since(date(2026, 3, 1), missing={2}), host="localhost:8080"))
+    assert shown_text.count("curl -d '{") == 1
+    assert "}' http://localhost:8080/" in shown_text
+    assert "1 of 17 periods that are due is missing." in shown_text
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_behind_a_proxy_on_this_machine_no_token_is_needed() -> None:
     ],
 )
 def test_where_nothing_is_missing_the_page_says_why(found: Coverage, says: str) -> None:
-    said = text(html(found))
-    assert says in said
-    assert "Gaps" not in said
+    shown_text = text(html(found))
+    assert says in shown_text
+    assert "Gaps" not in shown_text
 
 
 @pytest.mark.parametrize("host", [HOSTILE, "x y", "a/b", "", "a" * 300, "x:1;rm -rf", "$(rm)"])
@@ -177,7 +177,7 @@ def test_a_hostile_host_is_not_repeated(host: str) -> None:
     assert not host or f"{host}/" not in unescape(document)
 
 
-def test_hostile_names_are_shown_and_do_nothing() -> None:
+def test_hostile_names_are_shown_as_text() -> None:
     document = html(covered_since(date(2026, 3, 1)), analytics_id=HOSTILE)
     assert HOSTILE in unescape(document)
     assert "<script" not in document
@@ -188,7 +188,7 @@ def test_hostile_names_are_shown_and_do_nothing() -> None:
     assert "<script" not in body
 
 
-def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
+def test_the_content_security_policy_allows_only_the_pages_own_style() -> None:
     body, _, headers = page(covered_since(date(2026, 3, 1)), analytics_id="acme", bucket="data", host="x")
     assert isinstance(body, str)
     (style,) = re.findall(r"<style>(.*?)</style>", body, re.DOTALL)
@@ -212,8 +212,8 @@ def test_a_page_has_the_status_of_its_problem() -> None:
     assert (status, "Retry-After" in headers) == (200, False)
 
 
-def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
-    """With a gap every other day, which is the most that there can be; made in well under a second."""
+def test_a_page_of_ten_years_of_days_twice_is_under_400_kb() -> None:
+    """With a gap every other day, the most that there can be; it is made in well under a second, 3 s are allowed."""
     began_s = time.process_time()
     one = covered_since(date(2016, 3, 18), missing=set(range(0, 3700, 2)))
     (export,) = one.exports
@@ -239,5 +239,5 @@ def test_ten_years_of_days_twice_stay_under_400_kb() -> None:
         (5 * 10**12, "5.0 TB"),
     ],
 )
-def test_a_size_is_shown_to_be_read(size_bytes: int, shown: str) -> None:
+def test_a_size_is_shown_in_readable_units(size_bytes: int, shown: str) -> None:
     assert size(size_bytes) == shown

@@ -1,4 +1,4 @@
-"""What is uploaded, by either way of deploying, is all that the function imports."""
+"""Terraform and gcloud upload all that the function imports, and no more."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ SOURCES = {
 IMPORT_ALL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
 
 
-def of_terraform() -> set[str]:
+def uploaded_by_terraform() -> set[str]:
     """The files that terraform/function.tf puts into the archive: names and patterns of its `source_files`."""
     text = (REPOSITORY / "terraform" / "function.tf").read_text()
     found = re.search(r'source_files = setunion\(\[(.*?)\], fileset\(local\._source_root, "(.*?)"\)\)', text)
@@ -25,7 +25,7 @@ def of_terraform() -> set[str]:
     return named | {str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob(found[2])}
 
 
-def of_gcloud(folder: Path) -> set[str]:
+def uploaded_by_gcloud(folder: Path) -> set[str]:
     """The files that `gcloud functions deploy` uploads: .gcloudignore has the syntax of .gitignore."""
     copy = folder / "checkout"
     ignored = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "node_modules", ".local")
@@ -39,9 +39,9 @@ def of_gcloud(folder: Path) -> set[str]:
     return set(listed.stdout.splitlines())
 
 
-@pytest.mark.parametrize("way", ["terraform", "gcloud"])
-def test_the_uploaded_files_import_by_themselves(way: str, tmp_path: Path) -> None:
-    uploaded = of_terraform() if way == "terraform" else of_gcloud(tmp_path)
+@pytest.mark.parametrize("tool", ["terraform", "gcloud"])
+def test_the_uploaded_files_import_by_themselves(tool: str, tmp_path: Path) -> None:
+    uploaded = uploaded_by_terraform() if tool == "terraform" else uploaded_by_gcloud(tmp_path)
     assert uploaded == {*SOURCES, "requirements.txt"}
     deployed = tmp_path / "deployed"
     for name in uploaded:

@@ -1,4 +1,4 @@
-"""Which periods should be there: the table is a test of the view `missing_periods` too."""
+"""Which periods are due: the view `missing_periods` is tested with the same table."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

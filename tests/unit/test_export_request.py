@@ -1,4 +1,4 @@
-"""What the caller may ask for, field by field, and what is said about everything else."""
+"""What a request may contain, field by field, and the errors for everything else."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from tests.support.bad_requests import DAILY
 NOW = datetime(2022, 4, 20, 9, 0, tzinfo=UTC)  # a Wednesday
 
 
-def asked(
+def parsed(
     fields: Mapping[str, object] | bytes = b"",
     *,
     query: Mapping[str, Sequence[str]] | None = None,
@@ -52,55 +52,57 @@ def starts(request: ExportRequest) -> list[str]:
             {"frequency": "weekly", "from": "2022-04-03", "to": "2022-04-04"},
             ["2022-03-28", "2022-04-04"],
             True,
-            id="a span takes in every week that it touches",
+            id="a span with every week that it touches",
         ),
         pytest.param(
             {"frequency": "monthly", "from": "2022-02-28", "to": "2022-12-31"},
             ["2022-02-01", "2022-03-01"],
             True,
-            id="a span leaves out what is not finished",
+            id="a span without unfinished periods",
         ),
         pytest.param({"from": "2022-04-20", "to": "2022-04-25"}, [], True, id="nothing of the span is finished"),
         pytest.param({"last": 3}, ["2022-04-17", "2022-04-18", "2022-04-19"], True, id="last, oldest first"),
-        pytest.param({"last": 1}, ["2022-04-19"], True, id="last 1 skips what is complete, other than nothing"),
+        pytest.param({"last": 1}, ["2022-04-19"], True, id="last 1 skips complete periods, unlike no field"),
         pytest.param({"last": 2, "refresh": True}, ["2022-04-18", "2022-04-19"], False, id="last with refresh"),
         pytest.param({"last": 2, "refresh": False}, ["2022-04-18", "2022-04-19"], True, id="last without refresh"),
     ],
 )
-def test_these_periods_are_meant(fields: dict[str, object], expected: list[str], skips: bool) -> None:  # noqa: FBT001 - a table
-    request = asked(DAILY | fields)
+def test_the_fields_select_the_periods(fields: dict[str, object], expected: list[str], skips: bool) -> None:  # noqa: FBT001 - a table
+    request = parsed(DAILY | fields)
     assert starts(request) == expected
     assert request.skip_complete is skips
 
 
 @pytest.mark.parametrize(("fields", "names", "accepts"), bad_requests.FIELDS.values(), ids=bad_requests.FIELDS)
-def test_a_wrong_field_is_named_with_what_it_accepts(fields: dict[str, object], names: str, accepts: str) -> None:
+def test_a_wrong_field_of_a_request_is_named_with_what_it_accepts(
+    fields: dict[str, object], names: str, accepts: str
+) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        asked(DAILY | fields)
+        parsed(DAILY | fields)
     assert names in refused.value.detail
     assert accepts in refused.value.detail
     assert (refused.value.status, refused.value.type) == (400, "invalid-request")
 
 
 @pytest.mark.parametrize("name", ["aggregation", "frequency"])
-def test_a_missing_field_is_named(name: str) -> None:
+def test_a_missing_field_of_a_request_is_named(name: str) -> None:
     with pytest.raises(InvalidRequest, match=f"`{name}` is missing"):
-        asked({key: value for key, value in DAILY.items() if key != name})
+        parsed({key: value for key, value in DAILY.items() if key != name})
 
 
 @pytest.mark.parametrize(("body", "says"), bad_requests.BODIES.values(), ids=bad_requests.BODIES)
-def test_a_body_that_holds_no_request_is_refused(body: bytes, says: str) -> None:
+def test_a_body_that_is_not_a_request_is_refused(body: bytes, says: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        asked(body)
+        parsed(body)
     assert says in refused.value.detail
     assert (refused.value.status, refused.value.type) == (400, "invalid-request")
 
 
-def test_a_body_may_be_so_long_and_no_longer() -> None:
+def test_a_body_longer_than_the_limit_is_refused() -> None:
     good = json.dumps(DAILY).encode()
-    assert asked(good + b" " * (MAX_BODY_BYTES - len(good))).exports
+    assert parsed(good + b" " * (MAX_BODY_BYTES - len(good))).exports
     with pytest.raises(InvalidRequest, match="JSON"):
-        asked(good + b" " * (MAX_BODY_BYTES - len(good) + 1))
+        parsed(good + b" " * (MAX_BODY_BYTES - len(good) + 1))
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,8 @@ def test_a_body_may_be_so_long_and_no_longer() -> None:
         pytest.param({"from": ["2022-04-01"], "to": ["2022-04-01"]}, ["2022-04-01"], True, id="a span"),
     ],
 )
-def test_the_query_takes_the_same_fields(query: dict[str, list[str]], expected: list[str], skips: bool) -> None:  # noqa: FBT001 - a table
-    request = asked(query={"aggregation": ["granular"], "frequency": ["daily"]} | query)
+def test_the_query_accepts_the_same_fields(query: dict[str, list[str]], expected: list[str], skips: bool) -> None:  # noqa: FBT001 - a table
+    request = parsed(query={"aggregation": ["granular"], "frequency": ["daily"]} | query)
     assert starts(request) == expected
     assert request.skip_complete is skips
 
@@ -139,11 +141,11 @@ def test_the_query_takes_the_same_fields(query: dict[str, list[str]], expected: 
 )
 def test_a_wrong_query_is_refused(body: dict[str, object], query: dict[str, list[str]], names: str) -> None:
     with pytest.raises(InvalidRequest, match=f'[`"]{names}[`"]'):
-        asked(DAILY | body, query=query)
+        parsed(DAILY | body, query=query)
 
 
-def test_body_and_query_may_share_the_fields() -> None:
-    request = asked({"aggregation": "granular"}, query={"frequency": ["daily"], "date": ["2022-04-01"]})
+def test_fields_may_be_split_between_body_and_query() -> None:
+    request = parsed({"aggregation": "granular"}, query={"frequency": ["daily"], "date": ["2022-04-01"]})
     assert starts(request) == ["2022-04-01"]
 
 
@@ -153,26 +155,26 @@ def test_body_and_query_may_share_the_fields() -> None:
         pytest.param("2022-04-02T09:00:00Z", "2022-04-01", id="as Cloud Scheduler writes it"),
         pytest.param("2022-04-02T09:00:00.123456Z", "2022-04-01", id="with a fraction"),
         pytest.param("2022-04-02T00:30:00+02:00", "2022-03-31", id="with an offset"),
-        pytest.param("2022-04-02t09:00:00z", "2022-04-01", id="in small letters"),
+        pytest.param("2022-04-02t09:00:00z", "2022-04-01", id="in lower case"),
         pytest.param("2024-03-01T00:00:00Z", "2024-02-29", id="after a leap day"),
     ],
 )
-def test_the_schedule_time_is_now(header: str, expected: str) -> None:
-    assert starts(asked(DAILY, schedule_time=header)) == [expected]
+def test_the_schedule_time_replaces_the_clock(header: str, expected: str) -> None:
+    assert starts(parsed(DAILY, schedule_time=header)) == [expected]
 
 
 @pytest.mark.parametrize("header", bad_requests.SCHEDULE_TIMES)
-def test_a_schedule_time_that_is_no_time_is_refused(header: str) -> None:
+def test_an_invalid_schedule_time_is_refused(header: str) -> None:
     with pytest.raises(InvalidRequest, match="X-CloudScheduler-ScheduleTime"):
-        asked(DAILY, schedule_time=header)
+        parsed(DAILY, schedule_time=header)
 
 
 def test_a_schedule_time_before_the_first_period_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="No daily period is finished by 0001-01-01"):
-        asked(DAILY, schedule_time="0001-01-01T00:00:00Z")
+        parsed(DAILY, schedule_time="0001-01-01T00:00:00Z")
 
 
-def test_the_clock_is_asked_only_without_a_schedule_time() -> None:
+def test_the_clock_is_read_only_without_a_schedule_time() -> None:
     parse(body=json.dumps(DAILY).encode(), query={}, schedule_time="2022-04-02T09:00:00Z", clock=Mock(side_effect=[]))
 
 
@@ -199,10 +201,10 @@ def test_the_clock_is_asked_only_without_a_schedule_time() -> None:
 def test_a_date_in_an_unfinished_period_is_refused(frequency: str, day: str, now: str, is_finished: bool) -> None:  # noqa: FBT001 - a table
     fields = {"aggregation": "granular", "frequency": frequency, "date": day}
     if is_finished:
-        assert len(asked(fields, now=datetime.fromisoformat(now)).exports) == 1
+        assert len(parsed(fields, now=datetime.fromisoformat(now)).exports) == 1
     else:
         with pytest.raises(PeriodNotFinished) as refused:
-            asked(fields, now=datetime.fromisoformat(now))
+            parsed(fields, now=datetime.fromisoformat(now))
         assert (refused.value.status, refused.value.type) == (400, "period-not-finished")
 
 
@@ -216,37 +218,39 @@ def test_a_date_in_an_unfinished_period_is_refused(frequency: str, day: str, now
         pytest.param({"enqueue": True, "refresh": True}, Purpose.ENQUEUE, False, id="enqueue with refresh"),
         pytest.param({"enqueue": True, "dry_run": True}, Purpose.DRY_RUN, True, id="both: what would be queued"),
         pytest.param({"last": 2, "dry_run": True}, Purpose.DRY_RUN, True, id="a span, dry_run"),
-        pytest.param({"last": 2, "dry_run": True, "refresh": True}, Purpose.DRY_RUN, False, id="likewise, refresh"),
+        pytest.param(
+            {"last": 2, "dry_run": True, "refresh": True}, Purpose.DRY_RUN, False, id="a span, dry_run with refresh"
+        ),
         pytest.param({"last": 2, "enqueue": True}, Purpose.ENQUEUE, True, id="a span, enqueue"),
     ],
 )
-def test_the_plan_is_worked_off_said_or_queued(fields: dict[str, object], purpose: Purpose, skips: bool) -> None:  # noqa: FBT001 - a table
-    request = asked(DAILY | fields)
+def test_dry_run_and_enqueue_set_the_purpose(fields: dict[str, object], purpose: Purpose, skips: bool) -> None:  # noqa: FBT001 - a table
+    request = parsed(DAILY | fields)
     assert (request.purpose, request.skip_complete) == (purpose, skips)
     query = {name: [str(value).lower()] for name, value in fields.items()}
-    assert asked(DAILY, query=query) == request
+    assert parsed(DAILY, query=query) == request
 
 
 LIMITS = [({}, 400), ({"dry_run": True}, 5000), ({"enqueue": True}, 5000), ({"dry_run": True, "enqueue": True}, 5000)]
 
 
 @pytest.mark.parametrize(("more", "limit"), LIMITS)
-def test_a_span_holds_at_most_400_periods_and_5000_where_none_is_worked_on(more: dict[str, Any], limit: int) -> None:
+def test_a_span_has_at_most_400_periods_or_5000_with_dry_run_or_enqueue(more: dict[str, Any], limit: int) -> None:
     last = NOW.date() - timedelta(days=1)
     fields = DAILY | more | {"to": str(last)}
-    assert len(asked(fields | {"from": str(last - timedelta(days=limit - 1))}).exports) == limit
-    assert len(asked(DAILY | more | {"last": limit}).exports) == limit
+    assert len(parsed(fields | {"from": str(last - timedelta(days=limit - 1))}).exports) == limit
+    assert len(parsed(DAILY | more | {"last": limit}).exports) == limit
     with pytest.raises(InvalidRequest, match=f"more than {limit} daily periods; ask for it in parts") as refused:
-        asked(fields | {"from": str(last - timedelta(days=limit))})
+        parsed(fields | {"from": str(last - timedelta(days=limit))})
     assert ("with `enqueue` (at most 5000)" in refused.value.detail) == (limit == 400)
     with pytest.raises(InvalidRequest, match=f"from 1 to {limit}"):
-        asked(DAILY | more | {"last": limit + 1})
+        parsed(DAILY | more | {"last": limit + 1})
 
 
 @pytest.mark.parametrize(("more", "limit"), LIMITS)
 def test_a_span_over_the_whole_calendar_is_refused_at_once(more: dict[str, Any], limit: int) -> None:
     with pytest.raises(InvalidRequest, match=f"more than {limit}"):
-        asked(DAILY | more | {"from": "0001-01-01", "to": "9999-12-31"})
+        parsed(DAILY | more | {"from": "0001-01-01", "to": "9999-12-31"})
 
 
 anything = st.recursive(
@@ -274,10 +278,10 @@ headers = st.none() | st.datetimes(timezones=st.just(UTC)).map(datetime.isoforma
 @example(json.dumps(DAILY | {"date": "0001-01-01", "frequency": "weekly"}).encode(), {}, "9999-12-31T23:59:59Z")
 @example(json.dumps(DAILY | {"last": 5000, "enqueue": True}).encode(), {}, "0001-01-03T00:00:00Z")
 @example(b'{"aggregation": "\\ud800"}', {}, None)
-def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, Any], header: str | None) -> None:
-    """Nothing but InvalidRequest leaves the parser, and what it says can be sent."""
+def test_any_request_is_parsed_or_refused(body: bytes, query: dict[str, Any], header: str | None) -> None:
+    """The parser raises nothing but InvalidRequest, with a detail that can be sent."""
     try:
-        request = asked(body, query=query, schedule_time=header)
+        request = parsed(body, query=query, schedule_time=header)
     except InvalidRequest as refused:
         json.dumps({"detail": refused.detail}).encode()
         assert len(refused.detail) < 600  # noqa: PT017 - either is right
@@ -289,10 +293,10 @@ def test_whatever_comes_is_understood_or_refused(body: bytes, query: dict[str, A
 @given(st.dates(date(1, 1, 1), date(9999, 12, 31)), st.sampled_from(["daily", "weekly", "monthly"]))
 def test_any_date_means_the_period_that_contains_it_or_is_refused(day: date, frequency: str) -> None:
     try:
-        (export,) = asked({"aggregation": "granular", "frequency": frequency, "date": str(day)}).exports
+        (export,) = parsed({"aggregation": "granular", "frequency": frequency, "date": str(day)}).exports
     except PeriodNotFinished:
         assert day + timedelta(days=31) > NOW.date() or day.year == 9999
     except OverflowError:
-        pytest.fail("the calendar's edge is not the caller's business")
+        pytest.fail("the calendar's end must not surface as OverflowError")
     else:
         assert export.period.start <= day <= export.period.end < NOW.date()

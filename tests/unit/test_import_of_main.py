@@ -1,4 +1,4 @@
-"""`import main` is cheap and touches nothing: what a cold instance needs comes with its first request."""
+"""`import main` is cheap and has no side effects: a cold instance loads what it needs with its first request."""
 
 import subprocess
 import sys
@@ -16,11 +16,11 @@ reads, sockets = [], []
 
 
 class Watched(abc.MutableMapping):
-    # notes which file reads what; the standard library may look up its own switches
+    # records which names are read; the standard library may read its own switches
     def __init__(self, environ):
         self.environ = dict(environ)
 
-    def note(self, name):
+    def record(self, name):
         frame = sys._getframe(2)
         while frame.f_code.co_filename.startswith(("<frozen", abc.__file__)):
             frame = frame.f_back
@@ -28,18 +28,18 @@ class Watched(abc.MutableMapping):
             reads.append(name)
 
     def __getitem__(self, name):
-        self.note(name)
+        self.record(name)
         return self.environ[name]
 
     def __iter__(self):
-        self.note("all of it")
+        self.record("all of it")
         return iter(self.environ)
 
     def __len__(self):
         return len(self.environ)
 
     def __setitem__(self, name, value):
-        self.note(name)
+        self.record(name)
 
     __delitem__ = __getitem__
 
@@ -83,13 +83,12 @@ def test_importing_main_reads_no_environment_opens_no_socket_and_loads_no_client
         ("import google.cloud.tasks_v2", "heavy", "google.cloud.tasks_v2"),
     ],
 )
-def test_this_test_would_see_it(tmp_path: Path, line: str, kind: str, seen: str) -> None:
-    """A main.py that does one of these at import is found out."""
+def test_a_main_that_does_more_at_import_is_detected(tmp_path: Path, line: str, kind: str, seen: str) -> None:
     (tmp_path / "main.py").write_text(f"{line}\n")
     assert seen in imported(source=tmp_path)[kind]
 
 
-def test_an_export_that_asks_for_no_tasks_loads_no_client_for_them() -> None:
+def test_an_export_without_tasks_does_not_load_the_client_of_cloud_tasks() -> None:
     """It costs memory and part of a cold start."""
     child = "import sys, analytics_export.app; print('google.cloud.storage' in sys.modules, 'google.cloud.tasks_v2' in sys.modules)"
     run = subprocess.run(  # noqa: S603 - this interpreter, our own code
@@ -108,7 +107,7 @@ def test_importing_main_is_quick() -> None:
     assert min(took_s) < 0.6
 
 
-def test_what_only_questions_need_is_not_loaded_for_an_export() -> None:
+def test_an_export_does_not_load_the_modules_of_pages_and_checks() -> None:
     """So a page costs an export neither time nor memory."""
     code = "import main, sys, analytics_export.app; print(*sorted(sys.modules))"
     run = subprocess.run(  # noqa: S603 - this interpreter, our own code

@@ -1,4 +1,4 @@
-"""What the project's tools are told to pass over has a reason, and is there."""
+"""Every exception from a lint rule has a reason, and every deselected test exists."""
 
 import re
 import tomllib
@@ -25,14 +25,16 @@ def test_every_exception_from_a_rule_says_why(path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["x  # noqa", "x  # noqa: S101", "x  # type: ignore[arg-type]", "x  # type: ignore"])
-def test_an_exception_without_a_reason_is_found(line: str) -> None:
+def test_an_exception_without_a_reason_is_detected(line: str) -> None:
     assert without_reason(f"{line}\ny = 1\n") == [line.removeprefix("x  ")]
 
 
-def test_every_test_that_mutants_are_spared_is_there() -> None:
+def test_every_test_that_is_deselected_for_mutants_exists() -> None:
     config = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["mutmut"]
-    spared = [arg.removeprefix("--deselect=") for arg in config["pytest_add_cli_args"] if arg.startswith("--deselect=")]
-    assert spared
-    for test in spared:
+    deselected = [
+        arg.removeprefix("--deselect=") for arg in config["pytest_add_cli_args"] if arg.startswith("--deselect=")
+    ]
+    assert deselected
+    for test in deselected:
         path, _, name = test.partition("::")
         assert f"def {name.partition('[')[0]}" in (REPOSITORY / path).read_text(), test

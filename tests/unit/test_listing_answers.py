@@ -1,4 +1,4 @@
-"""What the export service's answers mean, v2 and v1, without asking it."""
+"""What the export service's answers mean, v2 and v1, without HTTP."""
 
 import json
 
@@ -53,7 +53,7 @@ def test_a_v2_answer_of_another_form_is_refused_without_repeating_it(body: bytes
     assert "<html>" not in refused.value.detail
 
 
-def test_a_listing_may_name_so_many_files_and_no_more() -> None:
+def test_a_listing_of_more_files_than_the_limit_is_refused() -> None:
     most = [LINK] * MAX_FILES
     assert v2_urls(json.dumps({"downloadUrls": most}).encode()) == most
     with pytest.raises(ExportServiceError, match=f"names {MAX_FILES + 1} files"):
@@ -61,8 +61,8 @@ def test_a_listing_may_name_so_many_files_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("bracket", ["[]", "{}"])
-def test_an_answer_of_brackets_is_not_parsed(bracket: str) -> None:
-    """Parsed, it could take a hundred times its size."""
+def test_a_listing_with_too_many_brackets_is_refused_before_parsing(bracket: str) -> None:
+    """Parsed, it could take a hundred times its size in memory."""
     body = json.dumps({"downloadUrls": [LINK], "more": json.loads(f"[{','.join([bracket] * MAX_FILES)}]")})
     with pytest.raises(ExportServiceError, match="cannot be understood"):
         v2_urls(body.encode())
@@ -79,7 +79,7 @@ def test_an_answer_of_brackets_is_not_parsed(bracket: str) -> None:
         pytest.param(json.dumps([LINK]), id="a list of one"),
         pytest.param(json.dumps(LINK), id="a JSON string"),
         pytest.param(LINK, id="plain text"),
-        pytest.param(f"{LINK}\n", id="plain text and a line end"),
+        pytest.param(f"{LINK}\n", id="plain text and a newline"),
         pytest.param(f"  {LINK}  ", id="plain text and spaces"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_v1_answer_of_another_form_is_refused_without_repeating_it(body: str) 
 
 
 @given(st.binary(max_size=80))
-def test_whatever_the_service_answers_is_understood_or_refused(body: bytes) -> None:
+def test_any_listing_is_parsed_or_refused(body: bytes) -> None:
     for understand in (v1_url, v2_urls):
         try:
             understand(body)
@@ -147,13 +147,13 @@ def test_whatever_the_service_answers_is_understood_or_refused(body: bytes) -> N
         (599, "upstream-unavailable", 503),
     ],
 )
-def test_each_status_of_the_service_means_one_error(status: int, slug: str, http_status: int) -> None:
+def test_each_status_of_the_export_service_means_one_error(status: int, slug: str, http_status: int) -> None:
     error = error_for(status, None)
     assert (error.type, error.status) == (slug, http_status)
     assert slug == "export-service-refused" or str(status) in error.detail
 
 
-def test_the_services_retry_after_is_kept() -> None:
+def test_the_retry_after_of_the_export_service_is_kept() -> None:
     error = error_for(429, 900.0)
     assert isinstance(error, UpstreamUnavailable)
     assert (error.asked_to_wait_s, error.retry_after_s) == (900.0, 900.0)

@@ -1,4 +1,4 @@
-"""One JSON object a line, with what Cloud Logging looks for."""
+"""Log lines are JSON objects, with the fields that Cloud Logging reads."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_an_event_is_one_flat_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_event_is_one_flat_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log().bind(aggregation="granular").bind(frequency="daily")
     log.info("object_copied", size_bytes=7)
     log.warning("columns_changed")
@@ -29,15 +29,15 @@ def test_an_event_is_one_flat_json_line(capsys: pytest.CaptureFixture[str]) -> N
     ]
 
 
-def test_binding_leaves_the_log_it_came_from_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_binding_fields_does_not_change_the_original_log(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log()
     log.bind(aggregation="granular")
     log.info("x")
     assert lines(capsys) == [{"severity": "INFO", "message": "x"}]
 
 
-def test_a_defect_is_an_error_that_says_where_it_is_and_keeps_its_text_out(capsys: pytest.CaptureFixture[str]) -> None:
-    """The text of an error may hold a link."""
+def test_a_defect_is_logged_with_its_stack_and_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of an error may contain a link."""
     try:
         raise ValueError("https://storage.example/file?X-Goog-Signature=secret")
     except ValueError as error:
@@ -47,17 +47,17 @@ def test_a_defect_is_an_error_that_says_where_it_is_and_keeps_its_text_out(capsy
     assert line["frequency"] == "daily"
     [frame] = line["stack"]
     assert frame.startswith(__file__)
-    assert frame.endswith(test_a_defect_is_an_error_that_says_where_it_is_and_keeps_its_text_out.__name__)
+    assert frame.endswith(test_a_defect_is_logged_with_its_stack_and_without_its_text.__name__)
     assert "Signature" not in str(line)
 
 
-def test_a_field_that_json_does_not_know_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log line must never be what ends a run."""
+def test_a_field_that_json_cannot_express_is_logged_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log line must never end a run."""
     Log().info("x", start_date=date(2022, 4, 1))
     assert lines(capsys) == [{"severity": "INFO", "message": "x", "start_date": "2022-04-01"}]
 
 
-def test_lines_of_many_threads_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_of_many_threads_do_not_mix(capsys: pytest.CaptureFixture[str]) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: Log().info("x", text="y" * 5000, number=number), range(200)))
     assert sorted(str(line["number"]) for line in lines(capsys)) == sorted(map(str, range(200)))
@@ -68,7 +68,9 @@ def test_lines_of_many_threads_do_not_mix(capsys: pytest.CaptureFixture[str]) ->
     [
         pytest.param({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}, TRACE, id="traceparent"),
         pytest.param({"traceparent": f"00-{TRACE.upper()}-00F067AA0BA902B7-01"}, TRACE, id="traceparent in capitals"),
-        pytest.param({"traceparent": f"01-{TRACE}-00f067aa0ba902b7-01-more"}, TRACE, id="a later version of it"),
+        pytest.param(
+            {"traceparent": f"01-{TRACE}-00f067aa0ba902b7-01-more"}, TRACE, id="a later version of traceparent"
+        ),
         pytest.param({"cloud_trace_context": f"{TRACE}/2;o=1"}, TRACE, id="X-Cloud-Trace-Context"),
         pytest.param({"cloud_trace_context": TRACE}, TRACE, id="X-Cloud-Trace-Context, the trace alone"),
         pytest.param({"cloud_trace_context": f"{TRACE};o=1"}, TRACE, id="X-Cloud-Trace-Context, without a span"),
@@ -83,7 +85,7 @@ def test_lines_of_many_threads_do_not_mix(capsys: pytest.CaptureFixture[str]) ->
         pytest.param({"cloud_trace_context": "1/2"}, None, id="a short trace"),
     ],
 )
-def test_a_request_with_a_trace_marks_its_lines(headers: dict[str, str], trace: str | None) -> None:
+def test_log_lines_name_the_trace_of_a_request(headers: dict[str, str], trace: str | None) -> None:
     given = {"traceparent": "", "cloud_trace_context": ""} | headers
     expected = {"logging.googleapis.com/trace": f"projects/some-project/traces/{trace}"} if trace else {}
     assert trace_fields(**given, project="some-project") == expected

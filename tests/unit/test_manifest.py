@@ -21,7 +21,7 @@ MANIFEST = Manifest(
 )
 
 
-def test_a_manifest_has_exactly_these_fields() -> None:
+def test_a_manifest_has_the_documented_fields() -> None:
     assert json.loads(MANIFEST.to_json()) == {
         "aggregation": "granular",
         "frequency": "monthly",
@@ -64,7 +64,7 @@ manifests = st.builds(
 
 
 @given(manifests)
-def test_a_manifest_is_one_line_and_reads_back_as_it_was(manifest: Manifest) -> None:
+def test_a_manifest_is_one_line_and_reads_back_unchanged(manifest: Manifest) -> None:
     line = manifest.to_json()
     assert line.endswith("\n")
     assert line.count("\n") == 1
@@ -91,7 +91,7 @@ def test_a_manifest_is_one_line_and_reads_back_as_it_was(manifest: Manifest) -> 
         MANIFEST.to_json().replace('"encoding": "ISO-8859-1"', '"encoding": 1').encode(),
     ],
 )
-def test_anything_else_is_no_manifest(text: bytes) -> None:
+def test_an_invalid_manifest_is_read_as_none(text: bytes) -> None:
     assert Manifest.from_json(text) is None
 
 
@@ -102,7 +102,7 @@ def as_1_0_0_wrote_it(columns: list[str]) -> bytes:
     return json.dumps(value | {"columns": columns}).encode()
 
 
-def test_a_manifest_of_1_0_0_is_read_as_what_it_took_for_granted() -> None:
+def test_a_manifest_of_1_0_0_is_read_with_the_format_that_it_assumed() -> None:
     manifest = Manifest.from_json(as_1_0_0_wrote_it(["day", "consent"]))
     assert manifest is not None
     assert manifest.csv_format == CsvFormat(("day", "consent"), ",", "UTF-8", byte_order_mark=False, compression="NONE")
@@ -118,8 +118,8 @@ def test_a_manifest_of_1_0_0_is_read_as_what_it_took_for_granted() -> None:
         pytest.param(["x" * 301], id="a long name"),
     ],
 )
-def test_what_1_0_0_took_for_names_and_are_none_does_not_come_back(columns: list[str]) -> None:
-    """The manifest counts as ever; only its columns do not."""
+def test_unusable_column_names_of_1_0_0_are_dropped(columns: list[str]) -> None:
+    """The manifest stays valid; only its columns are dropped."""
     manifest = Manifest.from_json(as_1_0_0_wrote_it(columns))
     assert manifest is not None
     assert (manifest.csv_format, manifest.objects) == (CsvFormat(), MANIFEST.objects)

@@ -1,4 +1,4 @@
-"""A period's manifest is never there while the bucket is not what it says, whatever another run does meanwhile."""
+"""A period's manifest is in the bucket only while it is true, whatever another run does meanwhile."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +27,7 @@ FILE = "granular/daily/start_date=2022-04-01/granular-2022-04-01-000000000000.cs
 
 
 class Destination:
-    """The period's place in the bucket; `guard` is that of the run under test, all else is another run."""
+    """The period in the bucket; `guard` belongs to the run under test, everything else acts as another run."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -41,7 +41,7 @@ class Destination:
         self._stack.storage.put(self._stack.bucket, name, data)
 
     def true_manifest(self, analytics_id: str = "this run") -> Manifest:
-        """One that names the files as they are now."""
+        """A manifest that names the files as they are now."""
         files = tuple(self.bucket.files(DAY).values())
         return Manifest(DAY, analytics_id, datetime(2022, 4, 2, 9, tzinfo=UTC), CsvFormat(), files)
 
@@ -85,7 +85,7 @@ def complete(destination: Destination) -> Destination:
     return destination
 
 
-def test_the_manifest_is_taken_away_before_the_first_change_and_asked_for_once(complete: Destination) -> None:
+def test_the_manifest_is_withdrawn_once_before_the_first_change(complete: Destination) -> None:
     complete.guard.withdraw_once(replaces=True)
     assert complete.manifest is None
     assert complete.guard.manifest is None
@@ -95,7 +95,7 @@ def test_the_manifest_is_taken_away_before_the_first_change_and_asked_for_once(c
     assert complete.requests == before
 
 
-def test_a_new_file_takes_the_manifest_away_too(complete: Destination) -> None:
+def test_a_new_file_withdraws_the_manifest_too(complete: Destination) -> None:
     complete.guard.withdraw_once(replaces=False)
     assert complete.manifest is None
 
@@ -106,7 +106,7 @@ def test_a_new_file_of_a_period_without_a_manifest_costs_no_request(destination:
 
 
 @pytest.mark.parametrize("has_read", [True, False], ids=["read", "known from a listing to be missing"])
-def test_where_a_file_is_replaced_a_manifest_that_was_written_since_is_taken_away(
+def test_replacing_a_file_withdraws_a_manifest_written_meanwhile(
     destination: Destination,
     has_read: bool,  # noqa: FBT001 - a table
 ) -> None:
@@ -118,7 +118,7 @@ def test_where_a_file_is_replaced_a_manifest_that_was_written_since_is_taken_awa
     assert destination.manifest is None
 
 
-def test_a_new_attempt_takes_away_what_was_written_meanwhile(complete: Destination) -> None:
+def test_a_new_attempt_withdraws_a_manifest_written_meanwhile(complete: Destination) -> None:
     complete.guard.withdraw_once(replaces=True)
     complete.put_manifest(complete.true_manifest("another run"))
     complete.guard.read()
@@ -126,16 +126,16 @@ def test_a_new_attempt_takes_away_what_was_written_meanwhile(complete: Destinati
     assert complete.manifest is None
 
 
-def test_a_manifest_that_another_run_has_just_written_is_not_taken_away(complete: Destination) -> None:
+def test_a_manifest_that_another_run_has_just_written_is_not_withdrawn(complete: Destination) -> None:
     newer = complete.true_manifest("another run")
     complete.put_manifest(newer)
     with pytest.raises(Conflict) as conflict:
         complete.guard.withdraw_once(replaces=True)
-    assert type(conflict.value) is Conflict, "not PreconditionFailed, which a transfer takes for its own upload's"
+    assert type(conflict.value) is Conflict, "not PreconditionFailed, which a transfer would take for its own upload's"
     assert complete.manifest == newer
 
 
-def test_a_manifest_is_put_back_after_a_change_that_was_refused(complete: Destination) -> None:
+def test_a_manifest_is_restored_after_a_refused_change(complete: Destination) -> None:
     before = complete.manifest
     complete.guard.withdraw_once(replaces=True)
     complete.guard.restore()
@@ -144,7 +144,7 @@ def test_a_manifest_is_put_back_after_a_change_that_was_refused(complete: Destin
     assert complete.manifest is None, "its new generation is known"
 
 
-def test_a_manifest_is_put_back_even_if_a_later_attempt_found_none(complete: Destination) -> None:
+def test_a_manifest_is_restored_even_if_a_later_attempt_found_none(complete: Destination) -> None:
     before = complete.manifest
     complete.guard.withdraw()
     complete.guard.read()
@@ -153,14 +153,14 @@ def test_a_manifest_is_put_back_even_if_a_later_attempt_found_none(complete: Des
     assert complete.manifest == before
 
 
-def test_a_manifest_is_not_put_back_where_a_file_was_changed(complete: Destination) -> None:
+def test_a_manifest_is_not_restored_if_a_file_was_changed(complete: Destination) -> None:
     complete.guard.withdraw_once(replaces=True)
     complete.put_file(b"other bytes")
     complete.guard.restore()
     assert complete.manifest is None
 
 
-def test_a_manifest_is_not_put_back_over_another_runs(complete: Destination) -> None:
+def test_a_manifest_is_not_restored_over_that_of_another_run(complete: Destination) -> None:
     complete.guard.withdraw_once(replaces=True)
     theirs = complete.true_manifest("another run")
     complete.put_manifest(theirs)
@@ -168,7 +168,7 @@ def test_a_manifest_is_not_put_back_over_another_runs(complete: Destination) -> 
     assert complete.manifest == theirs
 
 
-def test_nothing_is_put_back_that_was_not_taken_away(complete: Destination) -> None:
+def test_nothing_is_restored_that_was_not_withdrawn(complete: Destination) -> None:
     before = complete.requests
     complete.guard.restore()
     assert complete.requests == before
@@ -181,14 +181,14 @@ def test_a_complete_period_gets_its_manifest(destination: Destination) -> None:
     assert destination.manifest == destination.guard.manifest == manifest
 
 
-def test_a_manifest_replaces_the_one_that_the_run_has_read(complete: Destination) -> None:
+def test_a_new_manifest_replaces_the_one_that_the_run_has_read(complete: Destination) -> None:
     manifest = complete.true_manifest("another ID")
     complete.guard.commit(manifest)
     assert complete.manifest == manifest
 
 
 @pytest.mark.parametrize("other_files", [[], [b"other bytes"]], ids=["a file is gone", "a file was replaced"])
-def test_no_manifest_is_written_over_other_files(destination: Destination, other_files: list[bytes]) -> None:
+def test_no_manifest_is_written_if(destination: Destination, other_files: list[bytes]) -> None:
     destination.put_file()
     manifest = destination.true_manifest()
     if not other_files:
@@ -198,10 +198,10 @@ def test_no_manifest_is_written_over_other_files(destination: Destination, other
     before = destination.writes
     with pytest.raises(Conflict):
         destination.guard.commit(manifest)
-    assert destination.writes == before, "not for a moment"
+    assert destination.writes == before, "not even briefly"
 
 
-def test_a_manifest_that_another_run_wrote_first_stays(destination: Destination) -> None:
+def test_a_manifest_that_another_run_wrote_first_is_kept(destination: Destination) -> None:
     destination.put_file()
     destination.guard.read()
     theirs = destination.true_manifest("another run")
@@ -211,7 +211,7 @@ def test_a_manifest_that_another_run_wrote_first_stays(destination: Destination)
     assert destination.manifest == theirs
 
 
-def test_a_manifest_that_another_run_made_untrue_is_removed_again(destination: Destination) -> None:
+def test_a_manifest_that_another_run_made_false_is_removed_again(destination: Destination) -> None:
     destination.put_file()
     manifest = destination.true_manifest()
     destination.on_manifest(lambda: destination.put_file(b"other bytes"))
@@ -220,8 +220,8 @@ def test_a_manifest_that_another_run_made_untrue_is_removed_again(destination: D
     assert destination.manifest is None
 
 
-def test_another_runs_manifest_is_not_removed_with_ones_own(destination: Destination, stack: Stack) -> None:
-    """Both wrote; the second is the newer and true one."""
+def test_a_newer_manifest_of_another_run_is_not_removed_with_our_own(destination: Destination, stack: Stack) -> None:
+    """Both runs wrote one; the other run's is newer and true."""
     destination.put_file()
     manifest = destination.true_manifest()
     theirs = b'{"not": "ours"}'

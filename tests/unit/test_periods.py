@@ -1,4 +1,4 @@
-"""Days, weeks and months: tables for the calendar's corners, properties for all of it."""
+"""Days, weeks and months: tables for the edge cases, properties for the whole calendar."""
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -71,7 +71,7 @@ def test_a_day_lies_in_one_period_of_each_frequency(frequency: Frequency, day: s
         pytest.param(MONTHLY, "2022-01-15T09:00Z", "2021-12-01", "2021-12-31", id="last year's December"),
     ],
 )
-def test_the_last_finished_period_is_the_one_before_the_present_one(
+def test_the_last_finished_period_is_the_one_before_the_current_one(
     frequency: Frequency, now: str, start: str, end: str
 ) -> None:
     period = last_finished(frequency, at(now))
@@ -100,7 +100,9 @@ def test_the_file_prefixes_are_those_of_the_documentation(
         pytest.param(MONTHLY, "2022-12-06", "2023-01-01T08:00Z", id="the 1st"),
     ],
 )
-def test_a_period_is_available_from_eight_on_the_day_after(frequency: Frequency, day: str, available_at: str) -> None:
+def test_a_period_is_available_at_8_utc_on_the_day_after_its_end(
+    frequency: Frequency, day: str, available_at: str
+) -> None:
     assert Period.holding(frequency, date.fromisoformat(day)).available_at == at(available_at)
 
 
@@ -161,7 +163,7 @@ def test_finished_periods_go_back_without_a_gap(frequency: Frequency, now: datet
 
 
 @given(frequencies, days, st.integers(0, 150), moments)
-def test_a_span_holds_each_finished_period_that_has_a_day_of_it(
+def test_a_span_contains_each_finished_period_with_a_day_in_it(
     frequency: Frequency, first: date, length: int, now: datetime
 ) -> None:
     last = min(first + timedelta(days=length), date(9999, 11, 30))
@@ -170,12 +172,12 @@ def test_a_span_holds_each_finished_period_that_has_a_day_of_it(
     assert list(finished_within(frequency, first=first, last=last, now=now)) == expected
 
 
-def test_going_back_ends_where_the_calendar_begins() -> None:
+def test_the_finished_periods_end_where_the_calendar_begins() -> None:
     periods = list(finished_before(DAILY, datetime(1, 1, 4, tzinfo=UTC)))
     assert [str(period.start) for period in periods] == ["0001-01-03", "0001-01-02", "0001-01-01"]
 
 
-def test_a_span_to_the_end_of_the_calendar_ends_with_what_is_finished() -> None:
+def test_a_span_to_the_end_of_the_calendar_ends_with_the_last_finished_period() -> None:
     now = datetime(2022, 4, 2, tzinfo=UTC)
     (period,) = finished_within(WEEKLY, first=date(2022, 3, 25), last=date.max, now=now)
     assert str(period.start) == "2022-03-21"

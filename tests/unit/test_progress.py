@@ -1,4 +1,4 @@
-"""A long copy says how far it is at least every 30 s, without a test that waits for it."""
+"""A long copy logs its progress at least every 30 s; the tests move the clock instead of waiting."""
 
 import json
 from itertools import pairwise
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SIZE_BYTES = 10_000_000_000
 
 
-class HalfWay:
-    """A stream that moves as the test says."""
+class FakeStream:
+    """A stream whose position the test moves."""
 
     size_bytes = SIZE_BYTES
     position = 0
@@ -32,14 +32,14 @@ class LongCopy:
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.stream = HalfWay()
+        self.stream = FakeStream()
         deadline = Deadline(1740, Clock(monotonic=lambda: self.now_s))
         self.transfer = Transfer(
             listing=cast("Listing", None),
             file_name="a.csv",
             object_name="granular/a.csv",
             existing=None,
-            source=Source(cast("object", None), deadline, 60),  # type: ignore[arg-type] # nothing is asked
+            source=Source(cast("object", None), deadline, 60),  # type: ignore[arg-type] # sends nothing
             bucket=cast("Bucket", None),
             guard=cast("ManifestGuard", None),
             log=Log(),
@@ -60,14 +60,14 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_long_copy_says_how_far_it_is_at_least_every_30_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_copy_logs_its_progress_at_least_every_30_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     copy = LongCopy()
     copy.begin()
     copy.watched_for(300)
-    said = lines(capsys)
-    times_s = [0.0, *(float(str(line["seconds"])) for line in said), 300.0]
+    logged = lines(capsys)
+    times_s = [0.0, *(float(str(line["seconds"])) for line in logged), 300.0]
     assert max(later - earlier for earlier, later in pairwise(times_s)) <= 30
-    assert len(said) <= 300 / PROGRESS_EVERY_S
+    assert len(logged) <= 300 / PROGRESS_EVERY_S
 
 
 def test_a_progress_line_names_the_object_and_its_bytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,14 +86,14 @@ def test_a_progress_line_names_the_object_and_its_bytes(capsys: pytest.CaptureFi
     ]
 
 
-def test_a_short_copy_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_copy_logs_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     copy = LongCopy()
     copy.begin()
     copy.watched_for(15)
     assert lines(capsys) == []
 
 
-def test_a_copy_that_waits_for_its_first_byte_has_nothing_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_that_waits_for_its_first_byte_logs_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     copy = LongCopy()
     copy.watched_for(60)
     assert lines(capsys) == []

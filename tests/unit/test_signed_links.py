@@ -31,7 +31,7 @@ HOST = "https://storage.googleapis.com"
         pytest.param(f"{HOST}/b/_file.csv?u=https://elsewhere.example.org/x.csv", "_file.csv", id="a query with a URL"),
     ],
 )
-def test_a_link_to_a_known_origin_is_taken_and_named_by_its_last_segment(url: str, file_name: str) -> None:
+def test_a_link_to_a_known_origin_is_accepted_and_named_by_its_last_segment(url: str, file_name: str) -> None:
     link = SignedLink.checked(url, origins=ORIGINS)
     assert (link.url, link.file_name) == (url, file_name)
 
@@ -50,7 +50,7 @@ def test_any_other_link_is_refused_without_its_query_or_user(origin: str, link: 
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_an_odd_file_name_is_kept_to_the_letter(name: str) -> None:
+def test_an_odd_file_name_is_kept_exactly(name: str) -> None:
     assert SignedLink.checked(f"{HOST}/b/{quote(name, safe='')}?x=1", origins=ORIGINS).file_name == name
 
 
@@ -61,7 +61,7 @@ def test_a_link_is_shown_without_its_query() -> None:
     assert "Signature" not in f"{link} {link!r}"
 
 
-def test_a_question_mark_within_the_query_shows_nothing_of_it() -> None:
+def test_a_link_with_a_question_mark_in_its_query_is_shown_without_it() -> None:
     link = SignedLink.checked(f"{HOST}/bucket/file.csv?X-Goog-Signature=abc?def", origins=ORIGINS)
     assert str(link) == f"{HOST}/bucket/file.csv"
 
@@ -72,12 +72,12 @@ names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp
 
 
 @given(names)
-def test_any_ordinary_file_name_survives_the_link(name: str) -> None:
+def test_any_ordinary_file_name_is_read_from_its_link(name: str) -> None:
     assert SignedLink.checked(f"{HOST}/b/{quote(name, safe='')}?x=1", origins=ORIGINS).file_name == name
 
 
 @given(st.text(max_size=40).map(lambda text: f"{HOST}/{text}") | st.text(max_size=60))
-def test_any_link_is_taken_or_refused(url: str) -> None:
+def test_any_link_is_accepted_or_refused(url: str) -> None:
     try:
         link = SignedLink.checked(url, origins=ORIGINS)
     except LinkRefused:
@@ -115,7 +115,7 @@ def test_one_renewal_serves_all_files_that_find_their_link_expired() -> None:
     assert renewals == ["a.csv", "b.csv"], "a renewed link may expire too"
 
 
-def test_a_file_that_is_listed_no_more_needs_a_new_comparison() -> None:
+def test_a_file_that_is_no_longer_listed_needs_a_new_comparison() -> None:
     listing = Listing(listed("a.csv", "b.csv", signature=1), lambda _: listed("b.csv", signature=2))
     with pytest.raises(Conflict, match=r"a\.csv"):
         listing.renewed(listing.link("a.csv"))

@@ -1,4 +1,4 @@
-"""What the headers of a download say of the file that is stored."""
+"""What the headers of a download say about the stored file."""
 
 import pytest
 from requests.structures import CaseInsensitiveDict
@@ -9,13 +9,13 @@ CRC = "yZRlqg=="
 
 
 def head(status: int = 200, **headers: str) -> StoredHeaders:
-    """Read an answer with these headers, `_` standing for `-`."""
+    """Read an answer with these headers, `_` for `-`."""
     return read_stored_headers(
         status, CaseInsensitiveDict({name.replace("_", "-"): text for name, text in headers.items()})
     )
 
 
-def test_a_plain_answer_gives_everything() -> None:
+def test_a_plain_answer_gives_size_checksum_generation_and_type() -> None:
     answer = head(
         content_length="7",
         content_type="text/csv",
@@ -51,11 +51,11 @@ def test_the_etag_replaces_a_missing_generation() -> None:
 
 
 @pytest.mark.parametrize("length", ["", "-1", "7.0", "seven", "1" * 30])
-def test_a_length_that_is_no_number_is_none(length: str) -> None:
+def test_a_content_length_that_is_not_a_number_is_none(length: str) -> None:
     assert head(content_length=length).size is None
 
 
-def test_stored_gzip_that_comes_packed_is_taken_as_it_is() -> None:
+def test_stored_gzip_that_is_sent_compressed_is_accepted() -> None:
     answer = head(content_encoding="gzip", x_goog_stored_content_encoding="gzip", x_goog_stored_content_length="7")
     assert (answer.content_encoding, answer.size) == ("gzip", 7)
     file = answer.file(crc32c=CRC)
@@ -66,9 +66,9 @@ def test_stored_gzip_that_comes_packed_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("sent_as", "stored_as"),
     [(None, "gzip"), ("gzip", "identity"), ("br", "gzip")],
-    ids=["inflated", "packed", "other"],
+    ids=["decompressed", "compressed", "recompressed"],
 )
-def test_bytes_that_are_not_the_stored_ones_are_not_taken(sent_as: str | None, stored_as: str) -> None:
+def test_bytes_that_are_not_the_stored_ones_are_refused(sent_as: str | None, stored_as: str) -> None:
     headers = {"x_goog_stored_content_encoding": stored_as} | ({"content_encoding": sent_as} if sent_as else {})
     with pytest.raises(Transcoded):
         head(200, content_length="7", **headers)
@@ -86,18 +86,18 @@ def test_a_partial_answer_without_a_usable_range_has_no_start(content_range: str
 
 
 @pytest.mark.parametrize(
-    ("said", "is_known"),
+    ("headers", "is_known"),
     [
         pytest.param({"content_length": "7"}, False, id="no checksum"),
         pytest.param({"x_goog_hash": f"crc32c={CRC}"}, False, id="no length"),
         pytest.param({"content_length": "0"}, True, id="an empty file has the checksum of nothing"),
     ],
 )
-def test_a_file_is_known_by_size_and_checksum(said: dict[str, str], is_known: bool) -> None:  # noqa: FBT001 - a table
-    assert (head(200, **said).file() is not None) is is_known
+def test_a_file_is_known_by_size_and_checksum(headers: dict[str, str], is_known: bool) -> None:  # noqa: FBT001 - a table
+    assert (head(200, **headers).file() is not None) is is_known
 
 
-def test_what_an_answer_does_not_say_can_be_given() -> None:
+def test_size_and_checksum_may_be_added_to_an_answer_without_them() -> None:
     assert head().file(size=7, crc32c=CRC) == SourceFile(7, CRC, None, None, None)
 
 
@@ -105,14 +105,14 @@ FILE = SourceFile(7, CRC, "17", None, None)
 
 
 @pytest.mark.parametrize(
-    ("said", "is_same"),
+    ("headers", "is_same"),
     [
-        pytest.param({}, True, id="nothing said"),
+        pytest.param({}, True, id="no headers"),
         pytest.param({"content_length": "7", "x_goog_generation": "17"}, True, id="the same"),
         pytest.param({"content_length": "8"}, False, id="another size"),
         pytest.param({"x_goog_hash": "crc32c=AAAAAA=="}, False, id="another checksum"),
         pytest.param({"x_goog_generation": "18"}, False, id="another generation"),
     ],
 )
-def test_a_later_answer_is_of_the_same_version_or_not(said: dict[str, str], is_same: bool) -> None:  # noqa: FBT001 - a table
-    assert head(200, **said).is_of(FILE) is is_same
+def test_a_later_answer_is_compared_with_the_version_of_the_first(headers: dict[str, str], is_same: bool) -> None:  # noqa: FBT001 - a table
+    assert head(200, **headers).is_of(FILE) is is_same

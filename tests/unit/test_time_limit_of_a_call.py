@@ -1,4 +1,4 @@
-"""Every call ends in time: its sockets are closed, what hangs is left behind and named, and hanging calls stay few."""
+"""Every call ends in time: its connections are closed, hanging work is left behind and named, and hanging calls stay few."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ SOON_S = 0.02
 
 @pytest.fixture
 def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """What hanging work waits for, set at the end of the test; it is left behind soon."""
+    """What hanging work waits for, set at the end of the test. Such work is left behind after 0.3 s."""
     monkeypatch.setattr(time_limit, "HANGING_S", 0.3)
     monkeypatch.setattr(time_limit, "_left_behind", [])
     event = threading.Event()
@@ -32,14 +32,14 @@ def nothing() -> None:
     pass
 
 
-def test_work_returns_and_knows_its_limit() -> None:
+def test_work_in_a_call_returns_and_finds_its_time_limit() -> None:
     limit = limit_of(60)
     assert limit.run(TimeLimit.of_this_call, every_second=nothing) is limit
     assert TimeLimit.of_this_call() is None
     assert not limit.is_over
 
 
-def test_what_work_raises_is_raised() -> None:
+def test_an_error_of_the_work_in_a_call_is_raised() -> None:
     def work() -> None:
         raise ExportServiceError("x")
 
@@ -47,7 +47,7 @@ def test_what_work_raises_is_raised() -> None:
         limit_of(60).run(work, every_second=nothing)
 
 
-def test_progress_is_reported_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_while_the_work_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_limit, "TICK_S", 0.01)
     reports, is_enough = [], threading.Event()
 
@@ -60,7 +60,7 @@ def test_progress_is_reported_while_it_lasts(monkeypatch: pytest.MonkeyPatch) ->
     assert len(reports) >= 3
 
 
-def test_its_connections_are_closed_after_the_grace_and_what_waited_in_one_ends() -> None:
+def test_the_connections_of_a_call_are_closed_after_the_grace_and_a_pending_read_ends() -> None:
     ours, theirs = socket.socketpair()
     limit = limit_of(0, grace_s=SOON_S)
     with ours, theirs:
@@ -73,7 +73,7 @@ def test_its_connections_are_closed_after_the_grace_and_what_waited_in_one_ends(
         limit.shortened(1)
 
 
-def test_a_connection_that_another_call_uses_now_is_left_alone() -> None:
+def test_a_connection_that_another_call_now_uses_is_not_closed() -> None:
     ours, theirs = socket.socketpair()
     limit = limit_of(SOON_S)
     released = threading.Event()
@@ -91,7 +91,7 @@ def test_a_connection_that_another_call_uses_now_is_left_alone() -> None:
         assert ours.recv(1) == b"x"
 
 
-def test_no_connection_is_taken_up_after_the_end() -> None:
+def test_no_connection_is_used_after_the_end_of_a_call() -> None:
     limit = limit_of(SOON_S)
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -122,7 +122,7 @@ def test_work_that_hangs_is_left_behind_and_what_it_waits_for_is_named(release: 
     assert limit.is_over
 
 
-def test_work_may_hang_for_no_party_in_particular(release: threading.Event) -> None:
+def test_work_that_hangs_without_a_service_is_left_behind_and_names_none(release: threading.Event) -> None:
     with pytest.raises(DeadlineReached, match=r"hangs, waiting\. Call again"):
         limit_of(SOON_S).run(lambda: release.wait(30), every_second=nothing)
 
@@ -147,12 +147,12 @@ def test_no_timeout_outlasts_the_call(asked_s: float | None, allowed_s: float) -
     assert limit.shortened(asked_s) == allowed_s
 
 
-def test_a_timeout_is_never_none_at_all() -> None:
-    """Zero would mean: do not wait, and fail at once."""
+def test_a_timeout_is_never_zero() -> None:
+    """With zero, a request would fail at once."""
     assert TimeLimit(Deadline(0, Clock(monotonic=lambda: 1000.0), grace_s=0)).shortened(60) == 0.01
 
 
-def test_whatever_fails_after_the_connections_were_closed_failed_for_that() -> None:
+def test_an_error_after_the_connections_were_closed_is_reported_as_the_deadline() -> None:
     limit = limit_of(SOON_S)
     waits = threading.Event()
     deadline = DeadlineReached("it says so itself")
@@ -162,17 +162,17 @@ def test_whatever_fails_after_the_connections_were_closed_failed_for_that() -> N
             waits.wait(0.001)
         return [because_time_is_over(UpstreamUnavailable("it broke off")), because_time_is_over(deadline)]
 
-    meant, same = limit.run(work, every_second=nothing)
-    assert isinstance(meant, DeadlineReached)
-    assert meant.detail.startswith("it broke off ")
+    changed, same = limit.run(work, every_second=nothing)
+    assert isinstance(changed, DeadlineReached)
+    assert changed.detail.startswith("it broke off ")
     assert same is deadline
 
 
-def test_before_that_an_error_means_what_it_says() -> None:
+def test_an_error_within_the_time_limit_is_reported_unchanged() -> None:
     error = UpstreamUnavailable("it broke off")
     assert limit_of(60).run(lambda: because_time_is_over(error), every_second=nothing) is error
 
 
-def test_outside_of_a_call_an_error_means_what_it_says() -> None:
+def test_an_error_outside_a_call_is_reported_unchanged() -> None:
     error = UpstreamUnavailable("x")
     assert because_time_is_over(error) is error

@@ -1,4 +1,4 @@
-"""Which transfers of a call still start, and how each of them is told to have ended."""
+"""Which transfers of a call still start, and the result of each."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ RESULT = TransferResult(StoredObject("granular/a.csv", 1, "yZRlqg==", "17"), is_
 
 
 class File:
-    """A transfer that ends as the test says; `is_compared` needs no copy."""
+    """A transfer whose result the test chooses; with `is_compared` it needs no copy."""
 
     def __init__(self, error: ExportError | None = None, *, is_compared: bool = False) -> None:
         self._error = error
@@ -68,19 +68,19 @@ def call() -> Iterator[Call]:
     made.pool.close()
 
 
-def test_each_transfer_ends_as_it_does_whatever_becomes_of_the_others(call: Call) -> None:
+def test_a_failed_transfer_does_not_change_the_results_of_the_others(call: Call) -> None:
     files = [File(), File(LinkRefused("x")), File(), File(ExportServiceError("x")), File()]
     assert call.run(*files) == ["copied", "link-refused", "copied", "export-service-error", "copied"]
 
 
-def test_an_error_is_kept_without_its_traceback(call: Call) -> None:
-    """Its frames hold what was to be sent."""
+def test_the_error_of_a_transfer_is_kept_without_its_traceback(call: Call) -> None:
+    """Its frames would keep the bytes to be sent in memory."""
     [error] = call.pool.run(cast("list[Transfer]", [File(LinkRefused("x"))]))
     assert isinstance(error, LinkRefused)
     assert error.__traceback__ is None
 
 
-def test_nothing_more_of_a_period_starts_where_the_deployment_is_misconfigured(call: Call) -> None:
+def test_nothing_more_of_a_period_starts_after_a_misconfiguration(call: Call) -> None:
     files = [File(), File(Misconfigured("x")), File(), File()]
     assert call.run(*files) == ["copied", "misconfigured", "misconfigured", "misconfigured"]
     assert [file.has_run for file in files] == [True, True, False, False]
@@ -91,7 +91,7 @@ def test_nothing_more_of_a_period_starts_after_many_of_its_files_were_given_up(c
     files = [File(UpstreamUnavailable("x")) for _ in range(LEAST_FAILURES + 2)]
     assert call.run(*files) == ["upstream-unavailable"] * len(files)
     assert sum(file.has_run for file in files) == LEAST_FAILURES
-    assert call.run(File()) == ["copied"], "it may be that one period"
+    assert call.run(File()) == ["copied"], "the failures may be of that one period"
 
 
 def test_a_large_pool_gives_up_a_period_only_after_as_many_files_as_run_at_once() -> None:
@@ -116,7 +116,7 @@ def test_after_the_deadline_only_the_calls_first_copy_starts(call: Call) -> None
     assert call.run(File()) == ["deadline"], "the first of the call, not of each period"
 
 
-def test_a_copy_before_the_deadline_was_the_first(call: Call) -> None:
+def test_after_the_deadline_no_copy_starts_if_one_started_before(call: Call) -> None:
     assert call.run(File(), File()) == ["copied", "copied"]
     call.now_s = 100
     assert call.run(File()) == ["deadline"]
@@ -131,7 +131,7 @@ def test_after_the_grace_not_even_a_comparison_starts(call: Call) -> None:
     assert not file.has_run
 
 
-def test_progress_is_asked_of_those_that_run_and_of_no_others(call: Call) -> None:
+def test_only_running_transfers_report_progress(call: Call) -> None:
     first, second = File(), File(LinkRefused("x"))
     first.while_running = second.while_running = call.pool.report_progress
     call.run(first, second)
@@ -139,7 +139,7 @@ def test_progress_is_asked_of_those_that_run_and_of_no_others(call: Call) -> Non
     assert (first.reports, second.reports) == (1, 1)
 
 
-def test_as_many_run_at_the_same_time_as_the_pool_is_large() -> None:
+def test_as_many_transfers_run_at_once_as_the_pool_has_threads() -> None:
     call = Call(size=3)
     together = threading.Barrier(3, timeout=30)
     files = [File() for _ in range(3)]
@@ -150,7 +150,7 @@ def test_as_many_run_at_the_same_time_as_the_pool_is_large() -> None:
 
 
 def when_the_call_ends(call: Call, waiting: Callable[[], object]) -> File:
-    """End a call while one transfer runs and `waiting` is behind it in the pool, and see both return."""
+    """End a call while one transfer runs and `waiting` waits behind it in the pool, until both have returned."""
     has_begun, may_end = threading.Event(), threading.Event()
     first = File()
 
@@ -172,14 +172,14 @@ def when_the_call_ends(call: Call, waiting: Callable[[], object]) -> File:
     return first
 
 
-def test_a_transfer_that_waits_when_the_call_ends_is_late(call: Call) -> None:
+def test_a_transfer_that_waits_when_the_call_ends_gets_deadline(call: Call) -> None:
     second, ended = File(), []
     first = when_the_call_ends(call, lambda: ended.extend(call.run(second)))
     assert ended == ["deadline"]
     assert (first.has_run, second.has_run) == (True, False)
 
 
-def test_a_header_that_waits_to_be_read_when_the_call_ends_is_late(call: Call) -> None:
+def test_a_header_read_that_waits_when_the_call_ends_gets_deadline(call: Call) -> None:
     ended = []
 
     def read_headers() -> None:
@@ -192,7 +192,7 @@ def test_a_header_that_waits_to_be_read_when_the_call_ends_is_late(call: Call) -
     assert ended == ["deadline"]
 
 
-def test_map_keeps_the_order_and_raises_what_a_call_raised(call: Call) -> None:
+def test_map_keeps_the_order_and_raises_an_error(call: Call) -> None:
     assert call.pool.map(lambda number: number * 2, [1, 2, 3]) == [2, 4, 6]
     with pytest.raises(DeadlineReached):
         call.pool.map(lambda _: (_ for _ in ()).throw(DeadlineReached("x")), [1])

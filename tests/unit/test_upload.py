@@ -1,4 +1,4 @@
-"""What a resumable upload sends, and what each answer of Cloud Storage means: kept, done, go on, begin again, refused."""
+"""What a resumable upload sends, and what each answer of Cloud Storage means: done, kept, interrupted, lost, refused."""
 
 import io
 import json
@@ -20,11 +20,11 @@ STORED = StoredObject("granular/a.csv", SIZE, "yZRlqg==", "17")
 
 
 class CloudStorage:
-    """Answers as a test says, and keeps what it was asked."""
+    """Gives the test's answer, and records the requests."""
 
     def __init__(self, answer: requests.Response | Exception) -> None:
         self._answer = answer
-        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
 
     def put(self, url: str, **how: Any) -> requests.Response:
         return self._answered("PUT", url, how)
@@ -33,7 +33,7 @@ class CloudStorage:
         return self._answered("DELETE", url, how)
 
     def _answered(self, method: str, url: str, how: dict[str, Any]) -> requests.Response:
-        self.asked.append((method, url, how))
+        self.requests.append((method, url, how))
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
@@ -57,11 +57,11 @@ def outcome(made: requests.Response | Exception) -> StoredObject | int:
 
 
 @pytest.mark.parametrize("status", [200, 201])
-def test_a_finished_upload_tells_what_was_stored(status: int) -> None:
+def test_a_finished_upload_returns_the_stored_object(status: int) -> None:
     assert outcome(answer(status, DONE)) == STORED
 
 
-def test_an_empty_object_may_lack_its_size() -> None:
+def test_the_answer_for_an_empty_object_may_lack_its_size() -> None:
     assert outcome(answer(200, {"crc32c": "AAAAAA==", "generation": 17})) == StoredObject(
         "granular/a.csv", 0, "AAAAAA==", "17"
     )
@@ -80,7 +80,7 @@ def test_an_empty_object_may_lack_its_size() -> None:
     ],
     ids=str,
 )
-def test_a_finished_upload_that_does_not_tell_is_settled_by_the_object_itself(body: object) -> None:
+def test_a_finished_upload_with_an_unusable_answer_counts_as_refused(body: object) -> None:
     with pytest.raises(UploadRefused):
         outcome(answer(200, body))
 
@@ -97,28 +97,28 @@ def test_a_finished_upload_that_does_not_tell_is_settled_by_the_object_itself(bo
         pytest.param({"Range": f"bytes=0-{'9' * 19}"}, 0, id="a huge number"),
     ],
 )
-def test_a_session_tells_how_much_it_keeps(kept: dict[str, str], count: int) -> None:
+def test_an_upload_session_reports_how_many_bytes_it_has(kept: dict[str, str], count: int) -> None:
     assert outcome(answer(308, **kept)) == count
 
 
 @pytest.mark.parametrize(
     "made",
     [answer(404), answer(410), answer(499), answer(308, Range="bytes=0-10")],
-    ids=["404", "410", "499", "it keeps more than there is"],
+    ids=["404", "410", "499", "more bytes kept than the file has"],
 )
-def test_a_session_is_lost(made: requests.Response) -> None:
+def test_an_upload_session_is_lost_after(made: requests.Response) -> None:
     with pytest.raises(SessionLost):
         outcome(made)
 
 
 @pytest.mark.parametrize("status", [400, 412])
-def test_an_upload_is_refused(status: int) -> None:
+def test_an_upload_is_refused_with_status(status: int) -> None:
     with pytest.raises(UploadRefused):
         outcome(answer(status))
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 507])
-def test_an_upload_is_interrupted_and_waits_as_it_is_asked_to(status: int) -> None:
+def test_an_upload_is_interrupted_and_the_retry_after_is_kept_with_status(status: int) -> None:
     with pytest.raises(UploadInterrupted, match=str(status)) as interrupted:
         outcome(answer(status, Retry_After="7"))
     assert interrupted.value.asked_to_wait_s == 7
@@ -127,14 +127,14 @@ def test_an_upload_is_interrupted_and_waits_as_it_is_asked_to(status: int) -> No
 @pytest.mark.parametrize(
     "error", [requests.ConnectionError(SECRET_URL), requests.ReadTimeout(SECRET_URL), OSError(SECRET_URL)]
 )
-def test_a_broken_connection_is_an_interruption_that_does_not_show_the_session(error: Exception) -> None:
+def test_a_broken_connection_interrupts_an_upload_without_showing_the_session_url(error: Exception) -> None:
     with pytest.raises(UploadInterrupted, match=type(error).__name__) as interrupted:
         outcome(error)
     assert "upload_id" not in interrupted.value.detail
 
 
 @pytest.mark.parametrize("status", [204, 302, 401, 403, 409, 413])
-def test_any_other_answer_is_for_the_operator(status: int) -> None:
+def test_an_upload_is_misconfigured_with_status(status: int) -> None:
     with pytest.raises(Misconfigured, match=f"{status}.*granular/a.csv"):
         outcome(answer(status))
 
@@ -146,11 +146,11 @@ BODY = cast("Any", object())
     ("offset", "content_range"),
     [(0, "bytes 0-9/10"), (4, "bytes 4-9/10"), (9, "bytes 9-9/10"), (10, "bytes */10")],
 )
-def test_what_is_sent_says_where_it_belongs(offset: int, content_range: str) -> None:
-    """From the end on there is nothing to send: the session is asked."""
+def test_each_request_of_an_upload_states_its_range(offset: int, content_range: str) -> None:
+    """At the end there is nothing to send: it queries the status."""
     cloud_storage = CloudStorage(answer(200, DONE))
     upload(cloud_storage).send(BODY, offset)
-    [(method, url, how)] = cloud_storage.asked
+    [(method, url, how)] = cloud_storage.requests
     assert (method, url) == ("PUT", SECRET_URL)
     assert how == {
         "data": b"" if offset == SIZE else BODY,
@@ -164,7 +164,7 @@ def test_what_is_sent_says_where_it_belongs(offset: int, content_range: str) -> 
 def test_an_upload_is_cancelled_without_waiting_long(stall_s: float, timeout_s: float) -> None:
     cloud_storage = CloudStorage(answer(499))
     upload(cloud_storage, stall_s).cancel()
-    assert cloud_storage.asked == [("DELETE", SECRET_URL, {"timeout": timeout_s, "allow_redirects": False})]
+    assert cloud_storage.requests == [("DELETE", SECRET_URL, {"timeout": timeout_s, "allow_redirects": False})]
 
 
 def test_an_upload_that_cannot_be_cancelled_is_left_to_expire() -> None:

@@ -1,4 +1,4 @@
-"""One answer for several periods: the worst of what went wrong, and the whole tree with its statuses."""
+"""One answer for several periods has the worst of their errors; and each error's status."""
 
 from itertools import permutations
 
@@ -38,13 +38,13 @@ def test_500_is_worse_than_502_than_503_than_400(errors: tuple[ExportError, ...]
     assert [error.status for error in ranking] == [500, 502, 503, 400]
 
 
-def test_of_equals_the_first_counts() -> None:
+def test_of_equally_bad_errors_the_first_is_reported() -> None:
     link = LinkRefused("x")
     assert worst([link, INTEGRITY]) is link
     assert worst([INTEGRITY, link]) is INTEGRITY
 
 
-def test_a_conflict_counts_least_among_503() -> None:
+def test_a_conflict_is_the_least_of_the_errors_with_503() -> None:
     assert worst([Conflict("x"), NOT_YET]) is NOT_YET
 
 
@@ -61,7 +61,7 @@ def test_a_conflict_counts_least_among_503() -> None:
         (DeadlineReached("x"), 10),
     ],
 )
-def test_each_error_that_heals_says_when_to_call_again(error: TryAgainLater, after_s: float) -> None:
+def test_each_temporary_error_says_when_to_call_again(error: TryAgainLater, after_s: float) -> None:
     assert (error.retry_after_s, error.detail) == (after_s, "x")
 
 
