@@ -4,9 +4,9 @@
 
 Each run asks for a day, or for a span around it, with or without `refresh`. It may issue new content, set faults at
 random places, start a second run beside the first, or kill the function in the middle; then the faults end, and calls
-for the whole span follow until one answers 200. At the end `--backfill` days go through the queue, again with random faults
-and kills. Prints a table; exits 1 if anything was wrong. The same seed draws the same situations (their course depends on
-timing).
+for the whole span follow until one answers 200. At the end `--backfill` days go through the queue, again with random
+faults and kills. Prints a table; exits 1 if anything was wrong. The same seed draws the same situations (their course
+depends on timing).
 """
 
 import argparse

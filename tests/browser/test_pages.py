@@ -113,15 +113,15 @@ def test_each_day_has_its_cell(browser: Browser, shown: ScannedFunction) -> None
     exports: Any = shown.get(headers=AS_OF).json()["coverage"]
     (daily,) = [each for each in exports if each["frequency"] == "daily"]
     with opened(browser, shown.url) as page:
-        said = {}
+        cells = {}
         for year in ("2021", "2022"):
             for place, cell in calendar(page, year, "daily").items():
                 month, number = place.split()
-                said[str(date(int(year), MONTHS.index(month) + 1, int(number)))] = cell
+                cells[str(date(int(year), MONTHS.index(month) + 1, int(number)))] = cell
     expected = {period["start_date"]: period["status"] for period in daily["periods"]}
-    assert {day: cell for day, cell in said.items() if cell != "not due"} == expected
-    assert min(day for day, cell in said.items() if cell == "not due") == "2022-03-10"
-    assert max(said) == "2022-12-31"
+    assert {day: cell for day, cell in cells.items() if cell != "not due"} == expected
+    assert min(day for day, cell in cells.items() if cell == "not due") == "2022-03-10"
+    assert max(cells) == "2022-12-31"
 
 
 def test_each_week_and_month_has_its_cell(browser: Browser, shown: ScannedFunction) -> None:

@@ -23,7 +23,7 @@ from tests.support.requests_and_answers import (
 )
 
 
-def test_a_good_answer_has_exactly_this_shape(stack: Stack, function: ScannedFunction) -> None:
+def test_a_successful_answer_has_the_documented_fields(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n", file(1): b"a,b\n"})
     answer = function.post(DAY)
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
@@ -52,7 +52,7 @@ def test_a_good_answer_has_exactly_this_shape(stack: Stack, function: ScannedFun
     }
 
 
-def test_a_problem_has_exactly_this_shape(stack: Stack, function: ScannedFunction) -> None:
+def test_a_problem_has_the_documented_fields(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.remove(PREFIX)
     answer = function.post(DAY)
     document = problem(answer, 503, "not-available-yet")
@@ -75,7 +75,7 @@ def test_a_problem_has_exactly_this_shape(stack: Stack, function: ScannedFunctio
     assert document["bytes_copied"] == 0
 
 
-def test_several_periods_are_named_oldest_first_and_their_bytes_added_up(
+def test_several_periods_are_listed_oldest_first_and_their_bytes_added_up(
     stack: Stack, function: ScannedFunction
 ) -> None:
     for day in (1, 2, 3):
@@ -99,7 +99,7 @@ def test_several_periods_are_named_oldest_first_and_their_bytes_added_up(
         pytest.param({"BUCKET": "no-such-bucket-here"}, "BUCKET: the bucket no-such-bucket-here does not exist", id="no such bucket"),
     ],
 )  # fmt: skip
-def test_what_is_not_there_is_answered_500_and_named(
+def test_a_missing_secret_or_bucket_is_answered_500_and_named(
     stack: Stack, function_with: StartFunction, env: dict[str, str], names: str
 ) -> None:
     answer = function_with(**env).post(DAY)
@@ -108,8 +108,8 @@ def test_what_is_not_there_is_answered_500_and_named(
     assert stack.exports.requests.count() == 0
 
 
-def test_a_secret_that_is_no_key_is_answered_500(stack: Stack, start_function: StartFunction) -> None:
-    """One of each kind; the unit test of the key takes them all."""
+def test_an_invalid_key_is_answered_500(stack: Stack, start_function: StartFunction) -> None:
+    """One example; the unit test of the key has all kinds."""
     stack.secrets.add_version(SECRET, "some-secret-key\nX-Evil: 1")
     function = start_function()
     answer = function.post(DAY)
@@ -123,13 +123,13 @@ def test_a_secret_that_may_not_be_read_is_answered_500(stack: Stack, start_funct
     assert "secretmanager.secretAccessor" in problem(start_function().post(DAY), 500, "misconfigured")["detail"]
 
 
-def with_every_request(stack: Stack) -> None:
-    """Make the next run use all that it can: a short and a long file, and a manifest without metadata."""
+def require_every_request(stack: Stack) -> None:
+    """Make the next run send every kind of request: for a short and a long file, and a manifest without metadata."""
     stack.exports.put(PREFIX, {file(0): b"a\n", file(1): b"a\n" * 1_000_000})
     stack.storage.put(stack.bucket, MANIFEST, b"{}")
 
 
-RIGHTS = {
+PERMISSIONS = {
     "to list": ({"where": "object.list"}, "storage.objects.list"),
     "to write a long file": ({"where": "upload.start"}, "storage.objects.create"),
     "to write a short file": ({"where": "object.insert", "name": FOLDER}, "storage.objects.create"),
@@ -140,12 +140,12 @@ RIGHTS = {
 
 
 @pytest.mark.ours_only
-@pytest.mark.parametrize(("where", "permission"), RIGHTS.values(), ids=RIGHTS)
-def test_a_right_that_is_missing_on_the_bucket_is_answered_500_and_named(
+@pytest.mark.parametrize(("where", "permission"), PERMISSIONS.values(), ids=PERMISSIONS)
+def test_a_missing_permission_on_the_bucket_is_answered_500_and_named(
     stack: Stack, function: ScannedFunction, bucket: Bucket, where: dict[str, str], permission: str
 ) -> None:
-    """When it is granted, the next call makes it right."""
-    with_every_request(stack)
+    """Once it is granted, the next call completes the period."""
+    require_every_request(stack)
     bucket.put(FOLDER + "stale.csv", b"of an earlier run")
     stack.faults.add(kind=Kind.STATUS, status=403, times=None, **where)  # type: ignore[arg-type] # all are text
     detail = problem(function.post(DAY), 500, "misconfigured")["detail"]
@@ -159,7 +159,7 @@ def test_a_right_that_is_missing_on_the_bucket_is_answered_500_and_named(
 
 
 @pytest.mark.ours_only
-def test_without_the_right_to_delete_everything_else_is_done(
+def test_without_the_permission_to_delete_everything_else_is_done(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     """New files are there, the stale one stays, no manifest says that the period is complete."""
@@ -171,7 +171,9 @@ def test_without_the_right_to_delete_everything_else_is_done(
 
 
 @pytest.mark.ours_only
-def test_credentials_that_cloud_storage_does_not_know_are_answered_500(stack: Stack, function: ScannedFunction) -> None:
+def test_credentials_that_cloud_storage_does_not_accept_are_answered_500(
+    stack: Stack, function: ScannedFunction
+) -> None:
     stack.faults.add("object.list", Kind.STATUS, status=401, times=None)
     assert "service account" in problem(function.post(DAY), 500, "misconfigured")["detail"]
 
@@ -179,33 +181,33 @@ def test_credentials_that_cloud_storage_does_not_know_are_answered_500(stack: St
 # 502
 
 
-def test_a_refused_key_is_answered_502_after_it_was_read_once_more(stack: Stack, start_function: StartFunction) -> None:
+def test_a_refused_key_is_answered_502_after_reading_it_once_more(stack: Stack, start_function: StartFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=403, times=None)
     problem(start_function().post(DAY), 502, "export-service-refused")
     assert (stack.secrets.requests.count(), stack.exports.requests.count()) == (2, 2)
 
 
-SAYS: dict[str, tuple[dict[str, Any], int, str, str]] = {
+ANSWERS: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "404": ({"status": 404}, 503, "not-available-yet", PREFIX),
     "an empty list": ({"status": 200, "body": '{"downloadUrls": []}'}, 503, "not-available-yet", PREFIX),
-    "401 once more": ({"status": 401}, 502, "export-service-refused", "401"),
-    "403 once more": ({"status": 403}, 502, "export-service-refused", "403"),
+    "401 again": ({"status": 401}, 502, "export-service-refused", "401"),
+    "403 again": ({"status": 403}, 502, "export-service-refused", "403"),
     "418": ({"status": 418}, 502, "export-service-error", "418"),
     "204": ({"status": 204, "body": ""}, 502, "export-service-error", "204"),
     "a redirect": ({"status": 302, "headers": {"Location": "http://127.0.0.1:9/"}}, 502, "export-service-error", "302"),
     "HTML": ({"status": 200, "body": "<html>Sign in</html>"}, 502, "export-service-error", "downloadUrls"),
     "deeply nested JSON": ({"status": 200, "body": "[" * 100_000}, 502, "export-service-error", "downloadUrls"),
-    "503 all the time": ({"status": 503}, 503, "upstream-unavailable", "503"),
+    "always 503": ({"status": 503}, 503, "upstream-unavailable", "503"),
     "429 for an hour": ({"status": 429, "headers": {"Retry-After": "3600"}}, 503, "upstream-unavailable", "429"),
 }
-"""One of each kind; the unit test of the listing takes them all."""
+"""One of each kind; the unit test of the listing has them all."""
 
 
-@pytest.mark.parametrize(("fault", "status", "slug", "says"), SAYS.values(), ids=SAYS)
-def test_the_export_service_answers(
+@pytest.mark.parametrize(("fault", "status", "slug", "says"), ANSWERS.values(), ids=ANSWERS)
+def test_the_status_and_type_tell_that_the_export_service_answered(
     stack: Stack, function: ScannedFunction, bucket: Bucket, fault: dict[str, Any], status: int, slug: str, says: str
 ) -> None:
-    """Each answer has its own status and type, nothing is written, and the next run makes it right."""
+    """Nothing is written, and the next run completes the period."""
     stack.exports.put(PREFIX, {file(0): b"a\n", file(1): b"b\n"})
     stack.faults.add("export.list", Kind.STATUS, times=None, **fault)
     assert says in problem(function.post(DAY), status, slug)["detail"]
@@ -227,11 +229,11 @@ LINKS = {
     "a name too long to store": ("{origin}/b/" + "x" * 1000, "too long"),
     "a name given twice": ("{origin}/other/path/" + file(0), "more than once"),
 }
-"""One of each kind; the unit test of links takes them all."""
+"""One of each kind; the unit test of links has them all."""
 
 
 @pytest.mark.parametrize(("link", "says"), LINKS.values(), ids=LINKS)
-def test_a_listing_is_answered_502_and_nothing_is_fetched_where_one_link_has(
+def test_a_listing_with_one_bad_link_is_answered_502_and_nothing_is_fetched(
     stack: Stack, function: ScannedFunction, bucket: Bucket, link: str, says: str
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n"})
@@ -252,7 +254,7 @@ def test_a_link_that_redirects_is_answered_502_and_not_followed(stack: Stack, fu
     assert {request.name.rpartition("/")[2] for request in stack.storage.requests.of("link.get")} == {file(0)}
 
 
-def test_bytes_that_do_not_fit_their_checksum_are_answered_502_and_not_stored(
+def test_bytes_that_do_not_match_their_checksum_are_answered_502_and_not_stored(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
@@ -266,18 +268,16 @@ def test_bytes_that_do_not_fit_their_checksum_are_answered_502_and_not_stored(
 # 503
 
 
-def test_what_is_not_available_yet_is_worth_a_retry_in_a_quarter_of_an_hour(
-    stack: Stack, function: ScannedFunction
-) -> None:
+def test_a_period_that_is_not_available_is_to_be_retried_in_15_minutes(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.remove(PREFIX)
     answer = function.post(DAY)
     assert only(answer, 503)["status"] == "not_available"
     assert answer.headers["Retry-After"] == "900"
 
 
-def test_a_period_not_yet_due_is_worth_a_retry_when_it_is(stack: Stack, function: ScannedFunction) -> None:
+def test_a_period_that_is_not_due_is_to_be_retried_when_it_is(stack: Stack, function: ScannedFunction) -> None:
     """Retry-After is at least a quarter of an hour, and until 08:00 UTC where that is later."""
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - here alone
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - only used here
 
     now = datetime.now(UTC)
     stack.clock.fixed = now - timedelta(days=2)
@@ -292,7 +292,7 @@ def test_a_period_not_yet_due_is_worth_a_retry_when_it_is(stack: Stack, function
     ("where", "status"),
     [("export.list", 429), *(("link.get", status) for status in (408, 425, 429, 500, 502, 503, 504))],
 )
-def test_a_service_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
+def test_a_long_retry_after_of_a_service_is_passed_on_with_503(
     stack: Stack, function: ScannedFunction, where: str, status: int
 ) -> None:
     stack.faults.add(where, Kind.STATUS, status=status, headers={"Retry-After": "1234"}, times=None)
@@ -303,10 +303,10 @@ def test_a_service_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
 
 @pytest.mark.ours_only
 @pytest.mark.parametrize("where", ["object.read", "object.list", "upload.start", "upload.put", "object.insert"])
-def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
+def test_a_long_retry_after_of_the_bucket_is_passed_on_with_503(
     stack: Stack, function: ScannedFunction, where: str
 ) -> None:
-    with_every_request(stack)
+    require_every_request(stack)
     stack.faults.add("upload.status", Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
     stack.faults.add(where, Kind.STATUS, status=503, headers={"Retry-After": "1234"}, times=None)
     answer = function.post(DAY)
@@ -314,7 +314,7 @@ def test_a_bucket_that_asks_to_wait_for_long_is_answered_503_with_its_wait(
     assert answer.headers["Retry-After"] == "1234"
 
 
-def test_a_run_whose_time_is_over_is_answered_503_and_the_next_continues(
+def test_a_run_past_its_deadline_is_answered_503_and_the_next_continues(
     stack: Stack, function_with: StartFunction, function: ScannedFunction
 ) -> None:
     stack.faults.add("export.list", Kind.DELAY, seconds=1.2, times=None)
@@ -326,7 +326,7 @@ def test_a_run_whose_time_is_over_is_answered_503_and_the_next_continues(
     assert set(statuses(function.post(span("2022-04-01", "2022-04-03"))).values()) == {"copied"}
 
 
-def test_what_is_done_when_the_time_is_over_stays_done(
+def test_periods_completed_before_the_deadline_stay_complete(
     stack: Stack, function_with: StartFunction, bucket: Bucket
 ) -> None:
     stack.faults.add("export.list", Kind.DELAY, name="2022-04-02", seconds=1.2)
@@ -353,7 +353,7 @@ WORSE = {
     ],
     ids=["502 before 503", "503 before 200"],
 )
-def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
+def test_the_answer_is_that_of_the_worst_period_and_the_others_are_copied(
     stack: Stack, function: ScannedFunction, broken: list[str], worst: str
 ) -> None:
     for day in broken:
@@ -372,7 +372,7 @@ def test_the_answer_is_that_of_the_worst_period_and_the_others_are_done(
 
 
 @pytest.mark.ours_only
-def test_500_is_worse_than_502(stack: Stack, function: ScannedFunction) -> None:
+def test_500_of_one_period_is_worse_than_502_of_another(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, name="2022-04-01", status=418, times=None)
     stack.faults.add("object.insert", Kind.STATUS, name="2022-04-02", status=403, times=None)
     answer = function.post(span("2022-04-01", "2022-04-03"))
@@ -384,14 +384,14 @@ def test_500_is_worse_than_502(stack: Stack, function: ScannedFunction) -> None:
     ]
 
 
-def test_the_soonest_retry_counts(stack: Stack, function: ScannedFunction) -> None:
+def test_the_shortest_retry_after_of_several_periods_is_passed_on(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.remove("granular-2022-04-01")
     stack.faults.add("export.list", Kind.STATUS, name="04-02", status=429, headers={"Retry-After": "1234"}, times=None)
     answer = function.post(span("2022-04-01", "2022-04-02"))
     assert (answer.status, answer.headers["Retry-After"]) == (503, "900")
 
 
-def test_a_failed_period_still_counts_what_it_copied(stack: Stack, function: ScannedFunction) -> None:
+def test_a_failed_period_reports_what_it_copied(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     stack.faults.add("link.get", Kind.STATUS, name=file(1), status=403, times=None)
     answer = function.post(DAY)

@@ -37,7 +37,7 @@ def source(stack: Stack, prefix: str) -> dict[str, bytes]:
         ("granular", "monthly", "2022-04-15", "start_date=2022-04-01", "granular-2022-04-01-2022-04-30"),
     ],
 )
-def test_files_and_manifest_land_under_these_names_and_nothing_else_does(  # noqa: PLR0913, PLR0917 - a table
+def test_only_files_and_manifest_are_written_and_under_the_documented_names(  # noqa: PLR0913, PLR0917 - a table
     stack: Stack,
     function_with: StartFunction,
     bucket: Bucket,
@@ -87,8 +87,8 @@ def test_the_bytes_are_those_of_the_source(stack: Stack, function: ScannedFuncti
 
 
 @pytest.mark.parametrize("row", ["one byte", "a quote that is never closed", "bytes that are not text", "broken gzip"])
-def test_an_odd_file_alone_is_carried_too(stack: Stack, function: ScannedFunction, bucket: Bucket, row: str) -> None:
-    """The manifest's columns are what a CSV reader makes of the first line, if that is a header."""
+def test_an_odd_file_alone_is_copied_too(stack: Stack, function: ScannedFunction, bucket: Bucket, row: str) -> None:
+    """The manifest's columns are what a CSV reader reads from the first line, if that is a header."""
     data, columns = ODD_HEADERS[row]
     stack.exports.put(PREFIX, {file(0): data})
     only(function.post(DAY))
@@ -152,7 +152,7 @@ def test_an_object_becomes_visible_whole_and_the_manifest_last(stack: Stack, fun
 
 
 @pytest.mark.ours_only
-def test_files_that_are_listed_no_more_are_removed_after_the_last_file_and_before_the_manifest(
+def test_stale_files_are_removed_after_the_last_file_and_before_the_manifest(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(3)})
@@ -163,7 +163,7 @@ def test_files_that_are_listed_no_more_are_removed_after_the_last_file_and_befor
     export = only(function.post(DAY))
     assert (export["status"], export["objects"], export["bytes_copied"]) == ("copied", 2, 4)
     assert seen == [
-        (MANIFEST, False),  # it no longer says what is there
+        (MANIFEST, False),  # withdrawn before the first change
         (FOLDER + file(3), True),
         (FOLDER + file(1), False),
         (FOLDER + file(2), False),
@@ -172,10 +172,8 @@ def test_files_that_are_listed_no_more_are_removed_after_the_last_file_and_befor
     assert set(bucket.names()) == {FOLDER + file(0), FOLDER + file(3), MANIFEST}
 
 
-def test_files_of_an_earlier_run_that_are_listed_no_more_are_removed(
-    stack: Stack, function: ScannedFunction, bucket: Bucket
-) -> None:
-    """Also those that no manifest names, of a run that never ended."""
+def test_stale_files_of_an_earlier_run_are_removed(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+    """Even those that no manifest names, of a run that never ended."""
     bucket.put(FOLDER + "left-over.csv", b"x")
     stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
     only(function.post(DAY))
@@ -185,7 +183,7 @@ def test_files_of_an_earlier_run_that_are_listed_no_more_are_removed(
     assert set(bucket.names()) == {FOLDER + file(0), MANIFEST}
 
 
-def test_what_belongs_to_others_is_left_alone(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_objects_outside_the_period_are_left_alone(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     others = {
         "granular/daily/start_date=2022-04-02/x.csv": b"another day",
         "granular/daily/start_date=2022-04-01-old/x.csv": b"another folder",
@@ -201,8 +199,10 @@ def test_what_belongs_to_others_is_left_alone(stack: Stack, function: ScannedFun
     assert {name: data for name, data in bucket.contents().items() if name in others} == others
 
 
-def test_an_object_prefix_keeps_everything_below_it(stack: Stack, function_with: StartFunction, bucket: Bucket) -> None:
-    """For a bucket that is shared: nothing is written, listed or removed beside the prefix."""
+def test_everything_is_written_under_the_object_prefix(
+    stack: Stack, function_with: StartFunction, bucket: Bucket
+) -> None:
+    """For a shared bucket: nothing is written, listed or removed outside the prefix."""
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     bucket.put(FOLDER + "of-others.csv", b"stays")
     only(function_with(OBJECT_PREFIX="consent/usercentrics/").post(DAY))
@@ -212,7 +212,7 @@ def test_an_object_prefix_keeps_everything_below_it(stack: Stack, function_with:
     assert {each["name"] for each in json.loads(bucket.read(manifest))["objects"]} == files
 
 
-def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_a_folder_of_many_pages_is_listed_completely(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     stack.storage.page_size = 2
     stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(7)})
     only(function.post(DAY))
@@ -222,9 +222,7 @@ def test_a_folder_of_many_pages_is_known_whole(stack: Stack, function: ScannedFu
     assert bucket.names(FOLDER) == [FOLDER + file(0)]
 
 
-def test_a_file_that_was_issued_again_replaces_the_old_one(
-    stack: Stack, function: ScannedFunction, bucket: Bucket
-) -> None:
+def test_a_newly_issued_file_replaces_the_old_one(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     only(function.post(DAY))
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2222\n"})
@@ -237,7 +235,7 @@ def test_a_file_that_was_issued_again_replaces_the_old_one(
 # The manifest
 
 
-def test_the_manifest_has_exactly_this_shape_on_one_line(
+def test_the_stored_manifest_has_the_documented_fields_on_one_line(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     files = {file(1): b"a,b\n1,2\n", file(0): b"a,b\n"}
@@ -306,8 +304,8 @@ def test_there_is_no_manifest_while_a_file_is_missing(
 @pytest.mark.parametrize(
     ("files", "columns", "is_changed"),
     [
-        pytest.param({"1": b"a,b\n1,2\n", "2": b"a,b\n3,4\n"}, ["a", "b"], False, id="all alike"),
-        pytest.param({"1": b"a,b\n", "2": b"a,b"}, ["a", "b"], False, id="header only, with and without line end"),
+        pytest.param({"1": b"a,b\n1,2\n", "2": b"a,b\n3,4\n"}, ["a", "b"], False, id="all equal"),
+        pytest.param({"1": b"a,b\n", "2": b"a,b"}, ["a", "b"], False, id="header only, with and without newline"),
         pytest.param({"1": b"", "2": b"a,b\n1,2\n"}, ["a", "b"], False, id="the first file is empty"),
         pytest.param({"1": b"", "2": b""}, [], False, id="all files are empty"),
         pytest.param({"1": b'\xef\xbb\xbf"a ""x""","b,c"\r\n1,2\r\n'}, ['a "x"', "b,c"], False, id="CSV with quotes"),
@@ -358,7 +356,7 @@ def new_lines(function: ScannedFunction) -> list[dict[str, object]]:
         ("monthly", "2022-03-01", "2022-04-01"),
     ],
 )
-def test_columns_that_differ_from_the_period_before_are_reported_and_logged(  # noqa: PLR0913, PLR0917 - a table
+def test_columns_that_differ_from_the_previous_period_are_reported_and_logged(  # noqa: PLR0913, PLR0917 - a table
     stack: Stack,
     function: ScannedFunction,
     frequency: str,
@@ -397,7 +395,7 @@ def test_columns_are_not_compared_across_aggregations(stack: Stack, function: Sc
     assert only(function.post(DAY))["columns_changed"] is False
 
 
-def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
+def test_columns_of_files_that_are_already_stored_are_read_from_the_bucket(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     header = io.StringIO()
@@ -412,10 +410,10 @@ def test_columns_of_files_that_were_there_already_are_read_from_the_bucket(
     assert len(bucket.manifest(PERIOD)["columns"]) == 8_000
     if stack.is_destination_ours:
         reads = [read.range for read in stack.storage.requests.of("object.read") if read.name == FOLDER + file(0)]
-        assert reads == ["bytes=0-262143"], "only where a header may be"
+        assert reads == ["bytes=0-262143"], "only the part that may have the header"
 
 
-def test_columns_are_the_first_files_also_where_it_was_there_already(
+def test_columns_are_those_of_the_first_file_even_if_it_was_already_stored(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
@@ -426,29 +424,29 @@ def test_columns_are_the_first_files_also_where_it_was_there_already(
     assert (manifest["columns"], manifest["field_delimiter"]) == (["a", "b"], ",")
 
 
-@pytest.mark.parametrize("row", ["semicolons", "UTF-16, with its byte order mark", "packed"])
-def test_the_manifest_says_how_the_first_file_with_text_is_written(
+@pytest.mark.parametrize("row", ["semicolons", "UTF-16, with its byte order mark", "gzip"])
+def test_the_manifest_has_the_format_of_the_first_file_with_text(
     stack: Stack, function: ScannedFunction, bucket: Bucket, row: str
 ) -> None:
-    """One of each kind; the unit test of the header takes them all."""
-    data, written = WRITTEN[row]
+    """One of each kind; the unit test of the header has them all."""
+    data, csv_format = WRITTEN[row]
     stack.exports.put(PREFIX, {file(0): b"", file(1): data, file(2): b"day,total\n"})
     only(function.post(DAY))
     manifest = bucket.manifest(PERIOD)
     names = ("field_delimiter", "encoding", "byte_order_mark", "compression")
-    assert tuple(manifest[name] for name in names) == written
+    assert tuple(manifest[name] for name in names) == csv_format
     assert manifest["columns"] == ["day", "größe"]
     assert bucket.read(FOLDER + file(1)) == data
 
 
-# First lines that are no header: nothing of them goes where only names belong
+# First lines that are not headers: their values appear in no manifest and no log line
 
 
 @pytest.mark.parametrize("row", ["a quote that is never closed", "no header", "a row of words"])
-def test_a_first_line_that_is_no_header_is_logged_once_by_its_rule_and_kept_nowhere(
+def test_a_first_line_that_is_not_a_header_is_logged_once_by_its_rule_only(
     stack: Stack, function: ScannedFunction, bucket: Bucket, row: str
 ) -> None:
-    """Neither in the manifest, nor in a log line of this day or the next."""
+    """Its values are neither in the manifest nor in a log line of this day or the next."""
     text, rule = HEADERLESS[row]
     function.new_output()
     for day, data in (
@@ -459,14 +457,14 @@ def test_a_first_line_that_is_no_header_is_logged_once_by_its_rule_and_kept_nowh
         stack.exports.put(f"granular-{day}", {f"granular-{day}.csv": data})
         only(function.post(DAY | {"date": day}))
     only(function.post(DAY))
-    said = function.new_output()
-    unusable = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
+    output = function.new_output()
+    unusable = [line for line in map(json.loads, output.splitlines()) if line["message"] == "header_unusable"]
     logged = [
         (line["severity"], line["start_date"], line["object"], line["rule"], line["objects"]) for line in unusable
     ]
     assert logged == [("WARNING", "2022-04-01", FOLDER + "granular-2022-04-01.csv", rule, 1)]
-    assert PERSON not in said
-    assert "columns_changed" not in said
+    assert PERSON not in output
+    assert "columns_changed" not in output
     assert bucket.manifest(PERIOD)["columns"] == []
     assert PERSON not in bucket.read(MANIFEST).decode()
     assert bucket.read(FOLDER + "granular-2022-04-01.csv") == text.encode()
@@ -480,11 +478,11 @@ def test_one_file_without_a_header_among_others_is_logged_and_changes_no_columns
     files = {file(number): b"day,name,total\n" for number in range(3)} | {file(place): f"{row}\n".encode()}
     stack.exports.put(PREFIX, files)
     assert only(function.post(DAY))["columns_changed"] is False
-    said = function.new_output()
-    [unusable] = [line for line in map(json.loads, said.splitlines()) if line["message"] == "header_unusable"]
+    output = function.new_output()
+    [unusable] = [line for line in map(json.loads, output.splitlines()) if line["message"] == "header_unusable"]
     assert unusable["object"] == FOLDER + file(place)
     assert unusable["rule"] == ("unlike_other_files" if "Linux" in row else "value_as_name")
-    assert PERSON not in said
+    assert PERSON not in output
     assert bucket.manifest(PERIOD)["columns"] == ([] if place == 0 else ["day", "name", "total"])
 
 
@@ -498,26 +496,26 @@ def test_several_files_without_a_header_are_logged_in_one_line(stack: Stack, fun
 
 
 @pytest.mark.ours_only
-def test_of_files_that_are_copied_nothing_is_read_back(stack: Stack, function: ScannedFunction) -> None:
-    """How they are written is seen while they pass by."""
+def test_copied_files_are_not_read_back(stack: Stack, function: ScannedFunction) -> None:
+    """Their format is detected while they are copied."""
     stack.exports.put(PREFIX, {file(0): b"", file(1): b"day,total\n" * 100_000, file(2): b"day,total\n"})
     only(function.post(DAY))
     assert [each.name for each in stack.storage.requests.of("object.read") if each.name.endswith(".csv")] == []
 
 
-def test_of_two_files_that_are_unlike_none_is_believed(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_neither_of_two_unlike_headers_is_accepted(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     stack.exports.put("granular-2022-03-31", {"x.csv": b"day,name,total\n"})
     only(function.post(DAY | {"date": "2022-03-31"}))
     stack.exports.put(PREFIX, {file(0): f"{PERSON},DE,Linux\n".encode(), file(1): b"day,name,total,os\n"})
     assert only(function.post(DAY))["columns_changed"] is False
-    said = function.new_output()
-    assert '"rule": "unlike_other_files", "objects": 2' in said
-    assert "columns_changed" not in said
-    assert PERSON not in said
+    output = function.new_output()
+    assert '"rule": "unlike_other_files", "objects": 2' in output
+    assert "columns_changed" not in output
+    assert PERSON not in output
     assert bucket.manifest(PERIOD)["columns"] == []
 
 
-def test_headers_are_compared_also_where_the_first_file_has_none(stack: Stack, function: ScannedFunction) -> None:
+def test_headers_are_compared_even_if_the_first_file_has_none(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, {file(0): b"2022-04-01,1\n", file(1): b"day,total\n", file(2): b"day,total,os\n"})
     assert only(function.post(DAY))["columns_changed"] is True
     [changed] = [line for line in new_lines(function) if line["message"] == "columns_changed"]
@@ -540,6 +538,6 @@ def test_rows_that_version_1_0_0_left_in_a_manifest_are_neither_compared_nor_log
     stack.exports.put(PREFIX, {file(0): b"day,name,total\n"})
     assert only(function.post(DAY))["columns_changed"] is False
     assert only(function.post(DAY | {"date": "2022-03-31"}))["status"] == "unchanged"
-    said = function.new_output()
-    assert PERSON not in said
-    assert "columns_changed" not in said
+    output = function.new_output()
+    assert PERSON not in output
+    assert "columns_changed" not in output

@@ -1,4 +1,4 @@
-"""A call that is a task answers so that its queue goes on, and says in its log which task it is."""
+"""A call that is a task gets an answer with which the queue goes on, and its log lines name the task."""
 
 import json
 from datetime import date
@@ -18,7 +18,7 @@ TASK = {"X-CloudTasks-TaskName": "0123456789abcdef-granular-daily-2022-04-01", "
 BODY = span("2022-04-01", "2022-04-01")
 
 
-def test_a_period_that_is_not_there_yet_is_done_and_named(stack: Stack, function: ScannedFunction) -> None:
+def test_a_task_for_a_period_that_is_not_available_is_answered_200(stack: Stack, function: ScannedFunction) -> None:
     """503 would slow the whole queue down for hours, for a gap that may never close."""
     stack.exports.remove(PREFIX)
     answer = function.post(BODY, headers=TASK)
@@ -30,7 +30,7 @@ def test_a_period_that_is_not_there_yet_is_done_and_named(stack: Stack, function
     assert (line["severity"], line["message"]) == ("WARNING", "export_not_available")
 
 
-def test_a_task_whose_time_is_over_is_tried_again_without_slowing_the_queue(
+def test_a_task_past_its_deadline_is_retried_without_slowing_the_queue(
     stack: Stack, function_with: StartFunction
 ) -> None:
     stack.faults.add("export.list", Kind.DELAY, seconds=1.2, times=None)
@@ -40,10 +40,10 @@ def test_a_task_whose_time_is_over_is_tried_again_without_slowing_the_queue(
     assert (answer.json()["type"], answer.json()["status"]) == ("deadline", 409)
     (export,) = exports(answer)
     assert (export["status"], export["error"]["type"]) == ("incomplete", "deadline")
-    assert function.post(BODY).status == 503, "for everybody else it is 503"
+    assert function.post(BODY).status == 503, "for other callers it is 503"
 
 
-def test_a_period_that_another_run_keeps_changing_is_tried_again_without_slowing_the_queue() -> None:
+def test_a_task_in_conflict_with_another_run_is_retried_without_slowing_the_queue() -> None:
     export = Export(Aggregation.GRANULAR, Period.holding(Frequency.DAILY, date(2022, 4, 1)))
     conflict = Conflict("Another run changes it.")
     result = ExportResult(export, Status.FAILED, 0, 0, 0, columns_changed=False, manifest=None, error=conflict)
@@ -61,7 +61,7 @@ def test_a_period_that_another_run_keeps_changing_is_tried_again_without_slowing
     ],
     ids=["an outage", "an odd answer", "wrong bytes"],
 )
-def test_everything_else_is_answered_as_to_others(
+def test_a_task_gets_the_same_answer_as_other_callers_for(
     stack: Stack, function: ScannedFunction, fault: dict[str, object], status: int, slug: str
 ) -> None:
     stack.exports.put(PREFIX, {"a.csv": b"a\n1\n"})
@@ -83,7 +83,7 @@ def test_every_log_line_of_a_task_names_it(stack: Stack, function: ScannedFuncti
 
 
 @pytest.mark.parametrize("count", [None, "", "x", "-1", "1e3", "9" * 400])
-def test_a_retry_count_that_is_no_number_counts_as_none(function: ScannedFunction, count: str | None) -> None:
+def test_an_invalid_retry_count_of_a_task_is_logged_as_0(function: ScannedFunction, count: str | None) -> None:
     headers = {"X-CloudTasks-TaskName": "x" * 3000} | ({} if count is None else {"X-CloudTasks-TaskRetryCount": count})
     function.post(DAY, headers=headers)
     line = function.logs()[-1]
@@ -91,13 +91,15 @@ def test_a_retry_count_that_is_no_number_counts_as_none(function: ScannedFunctio
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-CloudTasks-TaskName": ""}, {"X-CloudTasks-QueueName": "q"}])
-def test_a_call_without_a_tasks_name_is_none(stack: Stack, function: ScannedFunction, headers: dict[str, str]) -> None:
+def test_a_call_without_a_task_name_is_not_a_task(
+    stack: Stack, function: ScannedFunction, headers: dict[str, str]
+) -> None:
     stack.exports.remove(PREFIX)
     problem(function.post(BODY, headers=headers), 503, "not-available-yet")
 
 
-def test_the_headers_grant_nothing(stack: Stack, function: ScannedFunction) -> None:
-    """Anybody may send them: what is refused to others is refused to a task."""
+def test_the_headers_of_a_task_grant_nothing(stack: Stack, function: ScannedFunction) -> None:
+    """Anyone may send them: what is refused to others is refused to a task."""
     problem(function.post({**BODY, "unknown": 1}, headers=TASK), 400, "invalid-request")
     problem(function.post(span("2010-01-01", "2020-01-01"), headers=TASK), 400, "invalid-request")
     assert function.post(BODY, headers=TASK, method="PUT").status == 405

@@ -1,4 +1,4 @@
-"""GET /check: each part of the set-up tried, and what is wrong named with what to do about it."""
+"""GET /check tries each part of the set-up, and says what is wrong and what to do about it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def wrong(answer: Answer, status: int, slug: str) -> dict[str, str]:
     return parts
 
 
-def test_where_all_is_right_each_part_says_what_was_found(stack: Stack, function: ScannedFunction) -> None:
+def test_a_check_of_a_correct_set_up_says_what_was_found(stack: Stack, function: ScannedFunction) -> None:
     answer = function.get("check")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert found(answer) == dict.fromkeys(NAMES)
@@ -46,7 +46,7 @@ def test_where_all_is_right_each_part_says_what_was_found(stack: Stack, function
     assert stack.bucket in details
 
 
-def test_nothing_is_changed(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_a_check_changes_nothing(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     function.post(DAY)
     before = {name: blob.generation for name, blob in bucket.blobs().items()}
     stack.exports.requests.clear()
@@ -55,16 +55,16 @@ def test_nothing_is_changed(stack: Stack, function: ScannedFunction, bucket: Buc
     assert stack.exports.requests.count() == 1
 
 
-def test_a_report_that_is_not_there_says_that_the_key_is_accepted(stack: Stack, function: ScannedFunction) -> None:
+def test_a_missing_report_shows_that_the_key_is_accepted(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=404)
     assert found(function.get("check")) == dict.fromkeys(NAMES)
 
 
-def test_wrong_settings_are_named_and_nothing_else_is_tried(stack: Stack, start_function: StartFunction) -> None:
+def test_the_check_names_wrong_settings_and_tries_nothing_else(stack: Stack, start_function: StartFunction) -> None:
     parts = wrong(start_function(BUCKET="gs://x", STALL_SECONDS="0").get("check"), 500, "misconfigured")
     assert "BUCKET must be" in parts["settings"]
     assert "STALL_SECONDS must be" in parts["settings"]
-    assert list(parts) == NAMES[:-1]  # whether there is a queue, only right settings say
+    assert list(parts) == NAMES[:-1]  # only valid settings say whether there is a queue
     assert all("settings must be right first" in parts[name] for name in NAMES[1:-1])
     assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
 
@@ -89,10 +89,10 @@ def a_secret_that_is_denied(stack: Stack) -> None:
         (a_secret_that_is_denied, "roles/secretmanager.secretAccessor"),
     ],
 )
-def test_a_secret_that_cannot_be_used(
+def test_the_check_names_a_secret_that_cannot_be_used(
     stack: Stack, function: ScannedFunction, break_it: Callable[[Stack], None], says: str
 ) -> None:
-    """A warm instance knows a key already: the check reads it again all the same."""
+    """A warm instance has the key already; the check reads it again."""
     assert function.get("check").status == 200
     break_it(stack)
     parts = wrong(function.get("check"), 500, "misconfigured")
@@ -102,7 +102,7 @@ def test_a_secret_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_refused(stack: Stack, function: ScannedFunction, status: int) -> None:
+def test_the_check_names_a_refused_key(stack: Stack, function: ScannedFunction, status: int) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=status, times=None)
     parts = wrong(function.get("check"), 502, "export-service-refused")
     assert "Ask Usercentrics for a valid key" in parts["export_service"]
@@ -118,7 +118,7 @@ def test_a_key_that_is_refused(stack: Stack, function: ScannedFunction, status: 
         (Kind.RESET, {"times": None}, 503, "upstream-unavailable", "cannot be reached"),
     ],
 )
-def test_an_export_service_that_does_not_answer_as_documented(
+def test_the_check_names_an_export_service_that_does_not_answer_as_documented(
     stack: Stack, function: ScannedFunction, kind: Kind, how: dict[str, Any], status: int, slug: str, says: str
 ) -> None:
     stack.faults.add("export.list", kind, **how)
@@ -127,14 +127,14 @@ def test_an_export_service_that_does_not_answer_as_documented(
     assert set(parts) == {"export_service"}
 
 
-def test_links_to_another_origin_are_found_out(start_function: StartFunction) -> None:
+def test_the_check_names_links_to_another_origin(start_function: StartFunction) -> None:
     parts = wrong(start_function(DOWNLOAD_ORIGINS="").get("check"), 502, "link-refused")
     assert set(parts) == {"export_service"}
 
 
 @pytest.mark.ours_only
 @pytest.mark.parametrize("denied", [["list"], ["get", "create"], ["list", "get", "create", "delete"]])
-def test_rights_that_are_missing_on_the_bucket_are_named_with_the_command(
+def test_the_check_names_missing_permissions_on_the_bucket_with_the_command(
     stack: Stack, function: ScannedFunction, denied: list[str]
 ) -> None:
     stack.storage.denied |= {OBJECTS + name for name in denied}
@@ -147,17 +147,17 @@ def test_rights_that_are_missing_on_the_bucket_are_named_with_the_command(
 
 
 @pytest.mark.ours_only
-def test_a_bucket_that_is_not_there(function_with: StartFunction) -> None:
+def test_the_check_names_a_missing_bucket(function_with: StartFunction) -> None:
     parts = wrong(function_with(BUCKET="no-such-bucket").get("check"), 500, "misconfigured")
     assert "no-such-bucket does not exist" in parts["bucket"]
 
 
-def test_without_a_queue_none_is_tried(function_with: StartFunction) -> None:
+def test_the_check_tries_no_queue_if_none_is_set(function_with: StartFunction) -> None:
     answer = function_with(TASKS_QUEUE="").get("check")
     assert found(answer) == dict.fromkeys(NAMES[:-1])
 
 
-def test_a_right_that_is_missing_on_the_queue_is_named_with_the_command(
+def test_the_check_names_a_missing_permission_on_the_queue_with_the_command(
     stack: Stack, function: ScannedFunction
 ) -> None:
     stack.tasks.denied.add("cloudtasks.tasks.create")
@@ -168,14 +168,14 @@ def test_a_right_that_is_missing_on_the_queue_is_named_with_the_command(
     assert [request.operation for request in stack.tasks.requests.all()] == ["queue.permissions"]
 
 
-def test_a_queue_that_is_not_there(function_with: StartFunction) -> None:
+def test_the_check_names_a_missing_queue(function_with: StartFunction) -> None:
     nowhere = "projects/local/locations/europe-west3/queues/nowhere"
     parts = wrong(function_with(TASKS_QUEUE=nowhere).get("check"), 500, "misconfigured")
     assert nowhere in parts["queue"]
 
 
 @pytest.mark.parametrize(("queue_status", "is_right"), [(None, True), ("NOT_FOUND", False)])
-def test_a_queue_of_a_stand_in_without_iam_is_right_where_it_is_there(
+def test_a_queue_of_an_emulator_without_iam_is_right_if_it_exists(
     stack: Stack,
     function: ScannedFunction,
     queue_status: str | None,
@@ -188,7 +188,9 @@ def test_a_queue_of_a_stand_in_without_iam_is_right_where_it_is_there(
 
 
 @pytest.mark.ours_only
-def test_several_things_may_be_wrong_and_the_worst_decides(stack: Stack, function: ScannedFunction) -> None:
+def test_the_worst_of_several_wrong_parts_decides_the_status_of_the_check(
+    stack: Stack, function: ScannedFunction
+) -> None:
     stack.storage.denied.add("storage.objects.delete")
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     assert set(wrong(function.get("check"), 500, "misconfigured")) == {"export_service", "bucket"}
@@ -205,8 +207,10 @@ def test_several_things_may_be_wrong_and_the_worst_decides(stack: Stack, functio
         ("queue.permissions", "queue"),
     ],
 )
-def test_what_hangs_is_given_up_in_time(stack: Stack, function: ScannedFunction, where: str, part: str) -> None:
-    """And the others are tried meanwhile; a run after it is as before."""
+def test_the_check_gives_up_a_hanging_service_in_time(
+    stack: Stack, function: ScannedFunction, where: str, part: str
+) -> None:
+    """The others are tried meanwhile, and a later run succeeds."""
     stack.faults.add(where, Kind.STALL, times=None, seconds=60)
     answer = function.get("check")
     assert answer.seconds < 13
@@ -223,13 +227,13 @@ def test_a_failed_run_points_to_the_check(stack: Stack, start_function: StartFun
     assert document["detail"].endswith("GET /check tries every part of the set-up.")
 
 
-def test_head_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> None:
+def test_head_of_the_check_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("export.list", Kind.STATUS, status=401, times=None)
     head = function.post(method="HEAD", path="check")
     assert (head.status, head.text) == (502, "")
 
 
-def test_checks_leave_nothing_behind(stack: Stack, function: ScannedFunction) -> None:
+def test_checks_leave_no_connections_or_threads_behind(stack: Stack, function: ScannedFunction) -> None:
     """Each reads the secret through a connection of its own."""
     del stack
 

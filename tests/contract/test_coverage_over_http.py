@@ -1,4 +1,4 @@
-"""GET /: what the bucket holds and what is missing, for programs."""
+"""GET / for programs: which periods are complete and which are missing."""
 
 import gzip
 import json
@@ -29,8 +29,8 @@ AS_OF = {"X-CloudScheduler-ScheduleTime": "2022-04-06T09:00:00Z"}
 FIRST, LAST = date(2022, 4, 1), date(2022, 4, 5)
 
 
-def asked(function: ScannedFunction, status: int = 200, **query: str) -> dict[str, Any]:
-    """The answer's JSON."""
+def get_coverage(function: ScannedFunction, status: int = 200, **query: str) -> dict[str, Any]:
+    """The JSON of the answer."""
     names = {"first": "from", "last": "to"}
     answer = function.get(query={names.get(name, name): value for name, value in query.items()}, headers=AS_OF)
     assert answer.status == status, answer.text
@@ -43,8 +43,8 @@ def signs(answer: Mapping[str, Any]) -> str:
     return "".join({"complete": "+", "missing": "-"}[period["status"]] for period in export["periods"])
 
 
-def question_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
-    """The problem document that an answer to a GET must be."""
+def get_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
+    """The problem document of an answer to a GET; fails if it is another, or none."""
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json"), answer.text
     value = dict(answer.json())
     assert (value["type"], value["status"]) == (slug, status)
@@ -53,12 +53,12 @@ def question_problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
 
 
 def test_an_empty_bucket_has_no_coverage(function: ScannedFunction) -> None:
-    assert asked(function) == {"as_of": "2022-04-06T09:00:00Z", "coverage": []}
+    assert get_coverage(function) == {"as_of": "2022-04-06T09:00:00Z", "coverage": []}
 
 
-def test_what_a_run_exported_is_complete(function: ScannedFunction) -> None:
+def test_a_period_that_a_run_exported_is_complete(function: ScannedFunction) -> None:
     export = only(function.post(DAY))
-    (entry,) = asked(function)["coverage"]
+    (entry,) = get_coverage(function)["coverage"]
     assert (
         entry["aggregation"],
         entry["frequency"],
@@ -72,9 +72,9 @@ def test_what_a_run_exported_is_complete(function: ScannedFunction) -> None:
     }  # fmt: skip
 
 
-def test_gaps_are_missing(stack: Stack, function: ScannedFunction) -> None:
+def test_periods_without_a_manifest_are_missing(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST, but=[date(2022, 4, 3)])
-    answer = asked(function)
+    answer = get_coverage(function)
     assert signs(answer) == "++-++"
     assert answer["coverage"][0]["bytes"] == 4 * OBJECTS * SIZE_BYTES
     assert answer["coverage"][0]["periods"][0]["completed_at"] == "2022-04-02T08:25:00Z"
@@ -84,75 +84,77 @@ def test_each_aggregation_and_frequency_has_its_own_entry(stack: Stack, function
     week = (Aggregation.INTERACTION, Frequency.WEEKLY)
     land(stack, FIRST, LAST)
     land(stack, date(2022, 3, 21), date(2022, 3, 28), kind=week)
-    kinds = [(each["aggregation"], each["frequency"], len(each["periods"])) for each in asked(function)["coverage"]]
+    kinds = [
+        (each["aggregation"], each["frequency"], len(each["periods"])) for each in get_coverage(function)["coverage"]
+    ]
     assert kinds == [("interaction", "weekly", 2), ("granular", "daily", 5)]
-    assert signs(asked(function, aggregation="interaction")) == "++"
-    assert signs(asked(function, frequency="daily", first="2022-03-31", last="2022-04-02")) == "-++"
+    assert signs(get_coverage(function, aggregation="interaction")) == "++"
+    assert signs(get_coverage(function, frequency="daily", first="2022-03-31", last="2022-04-02")) == "-++"
 
 
 @pytest.mark.ours_only
-def test_a_thousand_periods_cost_one_request(stack: Stack, function: ScannedFunction) -> None:
+def test_coverage_of_a_thousand_periods_costs_one_request(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST)
     function.get()
     stack.storage.requests.clear()
-    asked(function)
+    get_coverage(function)
     assert stack.storage.requests.count() == stack.storage.requests.count("object.list") == 6
     stack.storage.requests.clear()
-    asked(function, aggregation="granular", frequency="daily")
+    get_coverage(function, aggregation="granular", frequency="daily")
     assert stack.storage.requests.count() == 1
 
 
-def test_a_manifest_without_a_summary_is_read_and_counts_just_the_same(stack: Stack, function: ScannedFunction) -> None:
+def test_a_manifest_without_a_summary_is_read_and_counts_the_same(stack: Stack, function: ScannedFunction) -> None:
     """Version 1.0.0 wrote none."""
     land(stack, FIRST, LAST)
-    expected = asked(function)
+    expected = get_coverage(function)
     for name in Bucket(stack.client(), stack.bucket).names():
         Bucket(stack.client(), stack.bucket).delete(name)
     land(stack, FIRST, LAST, is_summarised=False)
-    assert asked(function) == expected
+    assert get_coverage(function) == expected
 
 
-def test_what_is_no_manifest_completes_nothing(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_objects_that_are_not_manifests_do_not_count(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     land(stack, FIRST, LAST)
     bucket.put(MANIFEST.replace("04-01", "04-02"), b"<script>alert(1)</script>")
     bucket.put("manifests/granular/daily/start_date=2022-04-31.json", b"{}")
     bucket.put("manifests/granular/daily/note.txt", b"")
-    assert signs(asked(function)) == "+-+++"
+    assert signs(get_coverage(function)) == "+-+++"
 
 
-def test_another_analytics_id_completes_nothing(stack: Stack, function: ScannedFunction) -> None:
+def test_a_manifest_of_another_analytics_id_does_not_count(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST)
     export = Export(DAYS[0], Period.holding(DAYS[1], date(2022, 4, 2)))
     put_manifest(stack, landed(export, analytics_id="another"))
-    assert signs(asked(function)) == "+-+++"
+    assert signs(get_coverage(function)) == "+-+++"
 
 
-def test_an_object_prefix_is_part_of_the_names(
+def test_coverage_is_of_the_manifests_under_the_object_prefix(
     stack: Stack, function: ScannedFunction, function_with: StartFunction
 ) -> None:
     land(stack, FIRST, LAST)
     other = function_with(OBJECT_PREFIX="raw/")
-    assert asked(other)["coverage"] == []
+    assert get_coverage(other)["coverage"] == []
     only(other.post(DAY))
-    assert signs(asked(other)) == "+----"
-    assert signs(asked(function)) == "+++++"
+    assert signs(get_coverage(other)) == "+----"
+    assert signs(get_coverage(function)) == "+++++"
 
 
 def test_with_require_complete_a_gap_is_answered_503(stack: Stack, function: ScannedFunction) -> None:
-    """What a sensor asks: until all is there, it gets the same coverage with a status that means: wait."""
+    """A sensor's request: until all periods are complete, it gets the same coverage with a status that means: wait."""
     land(stack, FIRST, LAST, but=[date(2022, 4, 3)])
     query = {"require_complete": "true", "from": "2022-04-02", "to": "2022-04-03"}
     answer = function.get(query=query, headers=AS_OF)
-    document = question_problem(answer, 503, "periods-missing")
+    document = get_problem(answer, 503, "periods-missing")
     assert "1 of granular/daily (2022-04-03)" in document["detail"]
-    assert document["coverage"] == asked(function, first="2022-04-02", last="2022-04-03")["coverage"]
+    assert document["coverage"] == get_coverage(function, first="2022-04-02", last="2022-04-03")["coverage"]
     land(stack, date(2022, 4, 3), date(2022, 4, 3))
-    assert signs(asked(function, require_complete="true")) == "+++++"
+    assert signs(get_coverage(function, require_complete="true")) == "+++++"
 
 
-def test_a_sensor_waits_for_what_never_came(function: ScannedFunction) -> None:
+def test_a_sensor_waits_for_an_export_without_periods(function: ScannedFunction) -> None:
     query = {"aggregation": "granular", "frequency": "daily", "from": "2022-04-05", "require_complete": "true"}
-    question_problem(function.get(query=query, headers=AS_OF), 503, "periods-missing")
+    get_problem(function.get(query=query, headers=AS_OF), 503, "periods-missing")
 
 
 @pytest.mark.parametrize(
@@ -165,16 +167,16 @@ def test_a_sensor_waits_for_what_never_came(function: ScannedFunction) -> None:
         ({"aggregation": "granular", "frequency": "daily", "from": "1999-01-01"}, "More than 5000 daily periods"),
     ],
 )
-def test_a_wrong_question_is_answered_400(function: ScannedFunction, query: dict[str, str], says: str) -> None:
-    assert says in question_problem(function.get(query=query, headers=AS_OF), 400, "invalid-request")["detail"]
+def test_a_wrong_coverage_query_is_answered_400(function: ScannedFunction, query: dict[str, str], says: str) -> None:
+    assert says in get_problem(function.get(query=query, headers=AS_OF), 400, "invalid-request")["detail"]
 
 
-def test_a_time_that_is_none_is_answered_400(function: ScannedFunction) -> None:
+def test_an_invalid_schedule_time_of_a_coverage_request_is_answered_400(function: ScannedFunction) -> None:
     answer = function.get(headers={"X-CloudScheduler-ScheduleTime": "now"})
-    question_problem(answer, 400, "invalid-request")
+    get_problem(answer, 400, "invalid-request")
 
 
-def test_without_a_schedule_time_the_clock_decides(function: ScannedFunction) -> None:
+def test_coverage_without_a_schedule_time_is_as_of_the_clock(function: ScannedFunction) -> None:
     query = {"aggregation": "granular", "frequency": "daily", "from": "2026-01-01"}
     entry: Any = function.get(query=query).json()
     last = date.fromisoformat(entry["coverage"][0]["periods"][-1]["end_date"])
@@ -182,27 +184,27 @@ def test_without_a_schedule_time_the_clock_decides(function: ScannedFunction) ->
 
 
 @pytest.mark.ours_only
-def test_a_bucket_that_may_not_be_listed_is_misconfigured_and_the_answer_points_to_the_check(
+def test_a_bucket_that_may_not_be_listed_is_misconfigured_and_the_coverage_points_to_the_check(
     stack: Stack, function: ScannedFunction
 ) -> None:
     stack.storage.denied.add("storage.objects.list")
-    document = question_problem(function.get(), 500, "misconfigured")
+    document = get_problem(function.get(), 500, "misconfigured")
     assert "roles/storage.objectUser" in document["detail"]
     assert document["detail"].endswith("GET /check tries every part of the set-up.")
 
 
 @pytest.mark.ours_only
-def test_a_bucket_that_hangs_is_answered_503_in_time(stack: Stack, function_with: StartFunction) -> None:
-    """Here after the tries; a question ends after a minute at the latest."""
+def test_coverage_of_a_bucket_that_hangs_is_answered_503_in_time(stack: Stack, function_with: StartFunction) -> None:
+    """Here the tries end first; a coverage request ends after a minute at the latest."""
     function = function_with(STALL_SECONDS="0.2")
     stack.faults.add("object.list", Kind.STALL, times=None, seconds=60)
     answer = function.get(query={"aggregation": "granular", "frequency": "daily"})
-    question_problem(answer, 503, "upstream-unavailable")
+    get_problem(answer, 503, "upstream-unavailable")
     assert answer.seconds < 30
 
 
 @pytest.mark.ours_only
-def test_a_question_ends_in_time_whatever_hangs(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_coverage_request_ends_in_time_whatever_hangs(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connections are closed when its time is over: a minute, here half a second."""
     for name, value in stack.function_env().items():
         monkeypatch.setenv(name, value)
@@ -215,7 +217,7 @@ def test_a_question_ends_in_time_whatever_hangs(stack: Stack, monkeypatch: pytes
     assert time.monotonic() - began < 10
 
 
-def test_head_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> None:
+def test_head_of_coverage_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST, but=[date(2022, 4, 3)])
     query = {"require_complete": "true"}
     whole = function.get(query=query, headers=AS_OF)
@@ -225,16 +227,16 @@ def test_head_is_get_without_a_body(stack: Stack, function: ScannedFunction) -> 
         assert head.headers[name] == whole.headers[name]
 
 
-def test_a_question_changes_nothing(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_a_coverage_request_changes_nothing(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     land(stack, FIRST, LAST)
     before = {name: blob.generation for name, blob in bucket.blobs().items()}
-    asked(function)
-    asked(function, 503, require_complete="true", aggregation="granular", frequency="daily", first="2022-03-01")
+    get_coverage(function)
+    get_coverage(function, 503, require_complete="true", aggregation="granular", frequency="daily", first="2022-03-01")
     assert {name: blob.generation for name, blob in bucket.blobs().items()} == before
     assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
 
 
-def test_a_long_answer_is_packed_where_the_caller_takes_it(stack: Stack, function: ScannedFunction) -> None:
+def test_a_long_answer_is_compressed_if_the_caller_accepts_it(stack: Stack, function: ScannedFunction) -> None:
     land(stack, FIRST, LAST)
     query = {"aggregation": "granular", "frequency": "daily", "from": "2021-01-01"}
     raw = {}
@@ -249,19 +251,17 @@ def test_a_long_answer_is_packed_where_the_caller_takes_it(stack: Stack, functio
 
 
 @pytest.mark.ours_only
-def test_two_thousand_days_at_thirty_milliseconds_a_request_take_under_03_seconds(
-    stack: Stack, function: ScannedFunction
-) -> None:
-    """The processor time always; on the clock where the machine is not busy with something else."""
+def test_coverage_of_2000_days_at_30_ms_a_request_takes_under_300_ms(stack: Stack, function: ScannedFunction) -> None:
+    """Limits the processor time always, the elapsed time only where the machine is not busy."""
     last = date(2022, 4, 5)
     for aggregation in Aggregation:
         land(stack, last - timedelta(days=999), last, kind=(aggregation, Frequency.DAILY))
-    asked(function)
+    get_coverage(function)
     stack.faults.add("object.list", Kind.DELAY, seconds=0.03, times=None)
     began_cpu_s, took_s = cpu_s(function.pid), []
     for _ in range(5):
         began = time.perf_counter()
-        answer = asked(function)
+        answer = get_coverage(function)
         took_s.append(time.perf_counter() - began)
     assert [each["complete"] for each in answer["coverage"]] == [1000, 1000]
     assert (cpu_s(function.pid) - began_cpu_s) / len(took_s) < 0.25

@@ -1,4 +1,4 @@
-"""`dry_run`: what a run would do, said and not done."""
+"""`dry_run` says what a run would do, and does nothing."""
 
 import pytest
 
@@ -12,13 +12,15 @@ SPAN = span("2022-04-01", "2022-04-03")
 
 @pytest.fixture
 def with_a_day(stack: Stack, function: ScannedFunction) -> ScannedFunction:
-    """The function, with the first day of the span brought in."""
+    """The function, with the first day of the span copied."""
     stack.exports.put(PREFIX, {"a.csv": b"a\n1\n"})
     only(function.post(DAY))
     return function
 
 
-def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: ScannedFunction) -> None:
+def test_dry_run_says_which_periods_of_a_span_are_complete_and_which_planned(
+    stack: Stack, with_a_day: ScannedFunction
+) -> None:
     answer = with_a_day.post({**SPAN, "dry_run": True})
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert statuses(answer) == {"2022-04-01": "complete", "2022-04-02": "planned", "2022-04-03": "planned"}
@@ -29,7 +31,7 @@ def test_a_period_of_a_span_is_complete_or_planned(stack: Stack, with_a_day: Sca
 
 
 def test_a_manifest_without_metadata_makes_its_period_complete_too(bucket: Bucket, with_a_day: ScannedFunction) -> None:
-    """Version 1.0.0 wrote none. Otherwise `enqueue` would hand on every period that it brought in."""
+    """Version 1.0.0 wrote none; `enqueue` must not queue every period that it copied."""
     bucket.write(MANIFEST, bucket.read(MANIFEST), metadata=None)
     answer = with_a_day.post({**SPAN, "dry_run": True})
     assert statuses(answer)["2022-04-01"] == "complete"
@@ -46,7 +48,7 @@ def test_a_manifest_without_metadata_makes_its_period_complete_too(bucket: Bucke
         pytest.param({**DAY, "enqueue": True, "refresh": True}, "planned", id="a task would be made"),
     ],
 )
-def test_it_says_of_a_complete_period_what_the_rest_of_the_request_would_do(
+def test_dry_run_says_what_a_request_would_do_with_a_complete_period(
     stack: Stack, with_a_day: ScannedFunction, fields: dict[str, object], status: str
 ) -> None:
     answer = with_a_day.post({**fields, "dry_run": True})
@@ -55,7 +57,9 @@ def test_it_says_of_a_complete_period_what_the_rest_of_the_request_would_do(
     assert stack.tasks.requests.all() == []
 
 
-def test_nothing_is_asked_read_written_or_enqueued(stack: Stack, start_function: StartFunction, bucket: Bucket) -> None:
+def test_dry_run_requests_no_listing_reads_no_key_writes_and_enqueues_nothing(
+    stack: Stack, start_function: StartFunction, bucket: Bucket
+) -> None:
     function = start_function(TASKS_QUEUE="")
     for more in ({}, {"enqueue": True}):
         assert set(statuses(function.post({**SPAN, **more, "dry_run": True})).values()) == {"planned"}
@@ -65,24 +69,26 @@ def test_nothing_is_asked_read_written_or_enqueued(stack: Stack, start_function:
 
 
 @pytest.mark.ours_only
-def test_it_costs_one_listing_a_thousand_manifests(stack: Stack, function: ScannedFunction) -> None:
+def test_dry_run_of_5000_periods_without_manifests_costs_one_request(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post(span("2010-01-01", "2023-09-09", dry_run=True))
     assert len(exports(answer)) == 5000
     assert stack.storage.requests.count() == stack.storage.requests.count("object.list") == 1
 
 
-def test_what_another_analytics_id_left_is_planned(with_a_day: ScannedFunction, function_with: StartFunction) -> None:
+def test_dry_run_plans_periods_of_another_analytics_id(
+    with_a_day: ScannedFunction, function_with: StartFunction
+) -> None:
     assert with_a_day.post({**SPAN, "dry_run": True}).status == 200
     answer = function_with(ANALYTICS_ID="other").post({**SPAN, "dry_run": True})
     assert set(statuses(answer).values()) == {"planned"}
 
 
-def test_the_query_takes_it_too(function: ScannedFunction) -> None:
+def test_dry_run_is_accepted_in_the_query(function: ScannedFunction) -> None:
     query = {key: str(value) for key, value in SPAN.items()} | {"dry_run": "true"}
     assert set(statuses(function.post(query=query)).values()) == {"planned"}
 
 
-def test_the_log_has_one_line(with_a_day: ScannedFunction) -> None:
+def test_dry_run_logs_one_line(with_a_day: ScannedFunction) -> None:
     before = len(with_a_day.logs())
     with_a_day.post({**SPAN, "dry_run": True})
     (line,) = with_a_day.logs()[before:]

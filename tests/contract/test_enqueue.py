@@ -1,4 +1,4 @@
-"""`enqueue`: each period that is not complete becomes a task, and the tasks bring it in."""
+"""`enqueue`: each period that is not complete becomes a task, and the tasks copy it."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ def test_every_period_that_is_not_complete_becomes_a_task(stack: Stack, function
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {"a.csv": b"a\n"})
     assert function.post(span(DAYS[1], DAYS[1])).status == 200
-    asked = stack.exports.requests.count()
+    before = stack.exports.requests.count()
     answer = enqueue(function)
     assert (answer.status, answer.headers["Content-Type"]) == (202, "application/json")
     assert statuses(answer) == {DAYS[0]: "queued", DAYS[1]: "complete", DAYS[2]: "queued"}
@@ -45,10 +45,10 @@ def test_every_period_that_is_not_complete_becomes_a_task(stack: Stack, function
         {"aggregation": "granular", "frequency": "daily", "from": day, "to": day} for day in (DAYS[0], DAYS[2])
     ]
     assert {task.name.rpartition("/")[0] for task in stack.tasks.queue.tasks()} == {f"{QUEUE}/tasks"}
-    assert stack.exports.requests.count() == asked, "Usercentrics was asked"
+    assert stack.exports.requests.count() == before, "no request to the export service"
 
 
-def test_a_queued_period_has_exactly_this_shape(function: ScannedFunction) -> None:
+def test_a_queued_period_has_the_documented_fields(function: ScannedFunction) -> None:
     value = enqueue(function, span(DAYS[0], DAYS[0])).json()
     assert isinstance(value.pop("seconds"), float)
     assert value == {
@@ -72,7 +72,7 @@ def test_a_queued_period_has_exactly_this_shape(function: ScannedFunction) -> No
     }
 
 
-def test_with_nothing_left_to_queue_the_answer_is_200(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_with_nothing_left_to_queue_is_answered_200(stack: Stack, function: ScannedFunction) -> None:
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {"a.csv": b"a\n"})
     function.post(HERE)
@@ -81,7 +81,7 @@ def test_with_nothing_left_to_queue_the_answer_is_200(stack: Stack, function: Sc
     assert stack.tasks.requests.all() == []
 
 
-def test_a_span_without_a_finished_period_is_answered_200(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_of_a_span_without_a_finished_period_is_answered_200(stack: Stack, function: ScannedFunction) -> None:
     answer = enqueue(function, span("9999-01-01", "9999-01-02"))
     assert (answer.status, exports(answer), stack.tasks.requests.all()) == (200, [], [])
 
@@ -127,13 +127,13 @@ def test_a_single_period_that_is_complete_gets_no_task(stack: Stack, function: S
     assert [body["refresh"] for body in bodies(stack)] == [True]
 
 
-def test_the_query_takes_it_too(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_is_accepted_in_the_query(stack: Stack, function: ScannedFunction) -> None:
     query = {key: str(value) for key, value in HERE.items()} | {"enqueue": "true"}
     assert function.post(query=query).status == 202
     assert len(bodies(stack)) == 3
 
 
-def test_what_is_queued_arrives(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_queued_periods_are_copied(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     for day in DAYS:
         stack.exports.put(f"granular-{day}", {f"{day}.csv": day.encode()})
     stack.tasks.queue.targets = [function.url]
@@ -144,15 +144,13 @@ def test_what_is_queued_arrives(stack: Stack, function: ScannedFunction, bucket:
     assert set(statuses(enqueue(function)).values()) == {"complete"}
 
 
-def test_the_key_is_not_read_and_nothing_is_written(
-    stack: Stack, start_function: StartFunction, bucket: Bucket
-) -> None:
+def test_enqueue_reads_no_key_and_writes_nothing(stack: Stack, start_function: StartFunction, bucket: Bucket) -> None:
     assert enqueue(start_function()).status == 202
     assert stack.secrets.requests.count() == stack.exports.requests.count() == 0
     assert bucket.names() == []
 
 
-def test_the_log_has_one_line_and_none_that_says_complete(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_logs_one_line_and_no_export_complete(stack: Stack, function: ScannedFunction) -> None:
     """An alert waits for `export_complete`: a backfill that is only queued must not silence it."""
     stack.exports.put(f"granular-{DAYS[0]}", {"a.csv": b"a\n"})
     function.post(span(DAYS[0], DAYS[0]))
@@ -166,20 +164,20 @@ def test_the_log_has_one_line_and_none_that_says_complete(stack: Stack, function
     assert {name: line[name] for name in expected} == expected
 
 
-# What the operator must do, and what breaks it off
+# What the operator must fix, and what interrupts it
 
 
-def test_without_a_queue_it_says_what_to_set(stack: Stack, function_with: StartFunction) -> None:
+def test_enqueue_without_a_queue_says_what_to_set(stack: Stack, function_with: StartFunction) -> None:
     function = function_with(TASKS_QUEUE="")
     detail = problem(enqueue(function), 500, "misconfigured")["detail"]
     assert detail.startswith("TASKS_QUEUE is not set")
     assert "queue.enabled" in detail
     assert last_log(function)["error_type"] == "misconfigured"
-    assert function.post(span("9999-01-01", "9999-01-01")).status == 200, "it is needed for that alone"
+    assert function.post(span("9999-01-01", "9999-01-01")).status == 200, "only `enqueue` needs it"
     assert stack.tasks.requests.all() == []
 
 
-def test_a_queue_that_does_not_exist_is_named(stack: Stack, function_with: StartFunction) -> None:
+def test_enqueue_names_a_queue_that_does_not_exist(stack: Stack, function_with: StartFunction) -> None:
     other = "projects/local/locations/europe-west1/queues/other"
     function = function_with(TASKS_QUEUE=other)
     answer = enqueue(function)
@@ -190,7 +188,7 @@ def test_a_queue_that_does_not_exist_is_named(stack: Stack, function_with: Start
     assert stack.exports.requests.count() == 0
 
 
-def test_a_missing_right_is_named(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_names_a_missing_permission(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("task.create", Kind.STATUS, status="PERMISSION_DENIED", times=None)
     answer = enqueue(function)
     assert "roles/cloudtasks.enqueuer" in problem(answer, 500, "misconfigured")["detail"]
@@ -198,7 +196,7 @@ def test_a_missing_right_is_named(stack: Stack, function: ScannedFunction) -> No
 
 
 @pytest.mark.ours_only
-def test_a_bucket_that_may_not_be_read_is_named(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_names_a_bucket_that_may_not_be_read(stack: Stack, function: ScannedFunction) -> None:
     stack.faults.add("object.list", Kind.STATUS, status=403, times=None)
     answer = enqueue(function)
     assert problem(answer, 500, "misconfigured")["detail"].startswith("BUCKET: ")
@@ -206,7 +204,7 @@ def test_a_bucket_that_may_not_be_read_is_named(stack: Stack, function: ScannedF
     assert stack.tasks.requests.all() == []
 
 
-def test_breaking_off_says_which_are_queued_and_calling_again_queues_the_rest(
+def test_an_interrupted_enqueue_says_which_are_queued_and_the_next_call_queues_the_rest(
     stack: Stack, function_with: StartFunction
 ) -> None:
     function = function_with(DEADLINE_SECONDS="1")
@@ -214,10 +212,10 @@ def test_breaking_off_says_which_are_queued_and_calling_again_queues_the_rest(
     whole = span("2021-01-01", "2021-03-31")
     answer = enqueue(function, whole)
     assert "Call again" in problem(answer, 503, "deadline")["detail"]
-    said = statuses(answer)
-    queued = {day for day, status in said.items() if status == "queued"}
+    found = statuses(answer)
+    queued = {day for day, status in found.items() if status == "queued"}
     assert 20 <= len(queued) < 90
-    assert set(said.values()) == {"queued", "incomplete"}
+    assert set(found.values()) == {"queued", "incomplete"}
     assert {body["from"] for body in bodies(stack)} == queued
     assert all((each["error"] is None) == (each["start_date"] in queued) for each in exports(answer))
     line = last_log(function)
@@ -225,13 +223,15 @@ def test_breaking_off_says_which_are_queued_and_calling_again_queues_the_rest(
     stack.faults.clear()
     again = enqueue(function, whole)
     assert (again.status, set(statuses(again).values())) == (202, {"queued"})
-    assert {body["from"] for body in bodies(stack)} == set(said)
+    assert {body["from"] for body in bodies(stack)} == set(found)
 
 
-# Large
+# Large spans
 
 
-def test_ten_years_of_days_take_at_most_ten_seconds_at_30_ms_a_task(stack: Stack, function: ScannedFunction) -> None:
+def test_enqueue_of_ten_years_of_days_takes_at_most_ten_seconds_at_30_ms_a_task(
+    stack: Stack, function: ScannedFunction
+) -> None:
     """The best of three, as the machine may be busy."""
     stack.faults.add("task.create", Kind.DELAY, seconds=0.03, times=None)
     took_s: list[float] = []
@@ -244,7 +244,7 @@ def test_ten_years_of_days_take_at_most_ten_seconds_at_30_ms_a_task(stack: Stack
     assert len(stack.tasks.queue.tasks()) == 3652 * len(took_s)
 
 
-def test_5000_periods_are_taken_in_bounded_memory(stack: Stack, start_function: StartFunction) -> None:
+def test_enqueue_of_5000_periods_takes_bounded_memory(stack: Stack, start_function: StartFunction) -> None:
     function = start_function()
     assert enqueue(function, span("2009-12-31", "2009-12-31")).status == 202
     before = function.peak_rss_bytes()
@@ -262,4 +262,4 @@ def test_two_fan_outs_at_once_do_not_disturb_each_other(stack: Stack, function: 
     for thread in threads:
         thread.join()
     assert [answer.status for answer in answers] == [202, 202]
-    assert len(stack.tasks.queue.tasks()) == 6, "a second task for a period is harmless, and none is swallowed"
+    assert len(stack.tasks.queue.tasks()) == 6, "a second task for a period is harmless, and none is lost"

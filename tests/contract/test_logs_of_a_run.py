@@ -1,4 +1,4 @@
-"""What a run says: one JSON object a line, flat, with units, traceable, and without a secret."""
+"""What a run logs: one flat JSON object a line, with units and the trace, and without secrets."""
 
 import json
 import re
@@ -24,14 +24,14 @@ PERIOD = {
 
 
 def lines(function: ScannedFunction) -> list[dict[str, object]]:
-    """What was logged since the last call of this: nothing but JSON objects."""
+    """What was logged since the last call: only JSON objects."""
     parsed = [json.loads(line) for line in function.new_output().splitlines()]
     assert all(isinstance(line, dict) for line in parsed)
     return parsed
 
 
 def busy_run(stack: Stack, function: ScannedFunction, headers: dict[str, str] | None = None) -> None:
-    """A run with a bit of everything: copied, removed, resumed, not available, failed, refused, wrong."""
+    """Runs with some of everything: copied, removed, resumed, not available, failed, refused, wrong."""
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n", "gone.csv": b"a,b\n"})
     function.post(DAY)
     stack.exports.put(PREFIX, {file(0): b"a,b,c\n1,2,3\n" * 100_000, file(1): b"a,b\n", file(2): b"1\n"})
@@ -47,11 +47,13 @@ def busy_run(stack: Stack, function: ScannedFunction, headers: dict[str, str] | 
     function.post({"aggregation": "nothing"}, headers=headers)
 
 
-def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack, function: ScannedFunction) -> None:
+def test_every_log_line_is_a_flat_json_object_with_severity_and_message(
+    stack: Stack, function: ScannedFunction
+) -> None:
     busy_run(stack, function)
-    said = lines(function)
-    assert len(said) > 10
-    for line in said:
+    logged = lines(function)
+    assert len(logged) > 10
+    for line in logged:
         assert line["severity"] in {"INFO", "WARNING", "ERROR"}
         assert re.fullmatch(r"[a-z_]+", str(line["message"]))
         for name, value in line.items():
@@ -60,7 +62,7 @@ def test_every_line_is_a_flat_json_object_with_severity_and_message(stack: Stack
     assert {
         "object_copied", "object_removed", "columns_changed", "header_unusable", "integrity_mismatch", "export_complete",
         "export_not_available", "export_failed", "request_refused",
-    } <= {str(line["message"]) for line in said}  # fmt: skip
+    } <= {str(line["message"]) for line in logged}  # fmt: skip
 
 
 def test_a_copied_period_has_two_log_lines(stack: Stack, function: ScannedFunction) -> None:
@@ -114,31 +116,31 @@ def test_a_refused_request_is_logged(function: ScannedFunction) -> None:
     ],
     ids=["traceparent", "X-Cloud-Trace-Context", "X-Cloud-Trace-Context, the trace alone"],
 )
-def test_every_line_of_a_traced_request_carries_its_trace(
+def test_every_log_line_of_a_traced_request_has_its_trace(
     stack: Stack, function: ScannedFunction, headers: dict[str, str]
 ) -> None:
     stack.exports.put(PREFIX, {file(0): b"a,b\n1,2\n"})
     only(function.post(DAY, headers=headers))
     function.post({"aggregation": "nothing"}, headers=headers)
-    said = lines(function)
-    assert {line["message"] for line in said} == {"object_copied", "export_complete", "request_refused"}
-    assert {line.get(FIELD) for line in said} == {f"projects/local/traces/{TRACE}"}
+    logged = lines(function)
+    assert {line["message"] for line in logged} == {"object_copied", "export_complete", "request_refused"}
+    assert {line.get(FIELD) for line in logged} == {f"projects/local/traces/{TRACE}"}
 
 
 @pytest.mark.parametrize("headers", [{}, {"traceparent": "nonsense"}, {"X-Cloud-Trace-Context": "1/2"}])
-def test_a_request_without_a_trace_has_none_in_its_lines(function: ScannedFunction, headers: dict[str, str]) -> None:
+def test_log_lines_of_a_request_without_a_trace_have_none(function: ScannedFunction, headers: dict[str, str]) -> None:
     only(function.post(DAY, headers=headers))
     assert not any(FIELD in line for line in lines(function))
 
 
-def test_with_execution_ids_the_lines_are_still_json_objects(stack: Stack, function_with: StartFunction) -> None:
+def test_with_execution_ids_the_log_lines_are_still_json_objects(stack: Stack, function_with: StartFunction) -> None:
     """functions-framework then rewrites what is printed, and finds the id in each thread's context."""
     function = function_with(LOG_EXECUTION_ID="true")
     function.new_output()
     busy_run(stack, function, {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "Function-Execution-Id": "run-17"})
-    said = [line for line in lines(function) if FIELD in line]
-    assert len(said) > 8
-    for line in said:
+    logged = [line for line in lines(function) if FIELD in line]
+    assert len(logged) > 8
+    for line in logged:
         assert line["severity"] in {"INFO", "WARNING", "ERROR"}
         assert re.fullmatch(r"[a-z_]+", str(line["message"]))
         assert line["logging.googleapis.com/labels"] == {"execution_id": "run-17"}
@@ -155,18 +157,18 @@ def test_with_execution_ids_the_lines_are_still_json_objects(stack: Stack, funct
         "https://elsewhere.example.org/file-1?auth=token",
     ],
 )
-def test_the_search_for_secrets_finds_them(text: str) -> None:
+def test_the_secret_scan_finds_secrets(text: str) -> None:
     assert secrets_in(f'{{"message": "{text}"}}')
 
 
-def test_the_search_for_secrets_ignores_the_rest(stack: Stack, function: ScannedFunction) -> None:
+def test_the_secret_scan_ignores_other_text(stack: Stack, function: ScannedFunction) -> None:
     function.post({"day": "2022-04-01?x=1"})
     stack.exports.links[PREFIX] = ["https://elsewhere.example.org/file.csv"]
     problem(function.post(DAY), 502, "link-refused")
     assert secrets_in("https://storage.googleapis.com/b/o is not one of DOWNLOAD_ORIGINS?") == []
 
 
-def test_nothing_leaks_even_where_every_logger_is_at_debug(stack: Stack, tmp_path: Path) -> None:
+def test_no_secret_is_logged_even_with_every_logger_at_debug(stack: Stack, tmp_path: Path) -> None:
     """An operator who turns all logging up sees neither links' queries nor upload sessions nor the key."""
     program = tmp_path / "loud.py"
     program.write_text("import logging\nlogging.basicConfig(level=logging.DEBUG)\nfrom main import export_analytics\n")

@@ -1,4 +1,4 @@
-"""Memory does not grow with what is copied: one block a file, whatever its size, and one short file a transfer."""
+"""Memory does not grow with what is copied: one block per file, whatever its size, and one short file per transfer."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -22,10 +22,10 @@ def file_of(size_mib: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(("count", "size_mib"), [pytest.param(1, 512, id="one"), pytest.param(8, 64, id="eight")])
-def test_a_copy_keeps_one_block_a_file_in_memory(
+def test_a_copy_keeps_one_block_per_file_in_memory(
     stack: Stack, start_function: StartFunction, count: int, size_mib: int
 ) -> None:
-    """So that one of 2 GiB stays under 120 MB, and eight at once too: it is the same for any size."""
+    """So one file of 2 GiB stays under 120 MB, and eight at once too: the size makes no difference."""
     stack.exports.put(PREFIX, {file(number): file_of(size_mib) for number in range(count)})
     function = start_function()
     export = only(function.post(DAY))
@@ -35,7 +35,7 @@ def test_a_copy_keeps_one_block_a_file_in_memory(
     assert function.peak_rss_bytes() < LIMIT_BYTES
 
 
-def test_400_periods_in_one_call_hold_no_more(stack: Stack, start_function: StartFunction) -> None:
+def test_400_periods_in_one_call_take_no_more_memory(stack: Stack, start_function: StartFunction) -> None:
     """Each has a short file, which is read whole before it is written; all of them together would be 105 MB."""
     days = [(date(2022, 1, 1) + timedelta(days=number)).isoformat() for number in range(400)]
     for day in days:
@@ -51,8 +51,8 @@ def test_400_periods_in_one_call_hold_no_more(stack: Stack, start_function: Star
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.ours_only
-def test_a_file_of_5_gib_is_carried_in_constant_memory(stack: Stack, start_function: StartFunction) -> None:
-    """The stand-in makes it up from one block; the function's memory does not grow with it."""
+def test_a_file_of_5_gib_is_copied_in_constant_memory(stack: Stack, start_function: StartFunction) -> None:
+    """The stand-in generates it from one block; the function's memory does not grow with it."""
     size, block = 5 * 1024**3, b"a,b\n" * (1 << 20)
     stack.exports.put(PREFIX, {file(0): (block for _ in range(size // len(block)))})
     function = start_function()

@@ -1,4 +1,4 @@
-"""Handing calls to Cloud Tasks: fast, each once, and what went wrong is named."""
+"""Queueing calls in Cloud Tasks: fast, each once, and errors say what is wrong."""
 
 import json
 import time
@@ -60,14 +60,14 @@ def error_of(outcome: FanOut, kind: type[ExportError]) -> ExportError:
     return outcome.error
 
 
-def test_ten_years_of_days_are_queued_once_each_many_at_the_same_time(
+def test_ten_years_of_days_are_queued_once_each_and_many_at_once(
     queue: TaskQueue, service: CloudTasks, faults: Faults
 ) -> None:
-    held = faults.add("task.create", Kind.HOLD, times=None)
+    hold = faults.add("task.create", Kind.HOLD, times=None)
     with ThreadPoolExecutor(1) as caller:
         running = caller.submit(fan_out, queue, days(3652))
         wait_for(lambda: service.requests.count("task.create") == THREADS)
-        held.release()
+        hold.release()
         outcome = running.result()
     assert outcome.error is None
     assert outcome.queued == {task.label for task in days(3652)}
@@ -75,7 +75,7 @@ def test_ten_years_of_days_are_queued_once_each_many_at_the_same_time(
     assert service.requests.count("task.create") == 3652
 
 
-def test_a_task_posts_its_body_to_wherever_the_queue_leads(queue: TaskQueue, service: CloudTasks) -> None:
+def test_a_task_posts_its_body_to_the_target_of_its_queue(queue: TaskQueue, service: CloudTasks) -> None:
     assert fan_out(queue, days(1)).error is None
     (task,) = service.queue.tasks()
     assert task.name == f"{QUEUE}/tasks/{task_id('run', 'granular-daily-0000')}"
@@ -89,8 +89,8 @@ def test_a_task_posts_its_body_to_wherever_the_queue_leads(queue: TaskQueue, ser
         assert [json.loads(body) for body in function.bodies] == [{"from": 0}]
 
 
-def test_nothing_is_taken_from_the_plan_before_it_is_needed(queue: TaskQueue, faults: Faults) -> None:
-    """Memory is bounded by what is under way, not by the plan."""
+def test_a_fan_out_reads_the_plan_only_as_fast_as_it_queues(queue: TaskQueue, faults: Faults) -> None:
+    """Memory is bounded by the tasks being created, not by the plan."""
     taken = []
 
     def watched() -> Iterator[NewTask]:
@@ -107,7 +107,7 @@ def test_nothing_is_taken_from_the_plan_before_it_is_needed(queue: TaskQueue, fa
     assert max(most_ahead) <= THREADS
 
 
-def test_no_tasks_are_no_work(queue: TaskQueue, service: CloudTasks) -> None:
+def test_a_fan_out_without_tasks_sends_no_request(queue: TaskQueue, service: CloudTasks) -> None:
     assert fan_out(queue, days(0)) == FanOut(frozenset(), None)
     assert service.requests.all() == []
 
@@ -123,7 +123,7 @@ def test_a_temporary_failure_of_cloud_tasks_is_retried(
     assert service.requests.count("task.create") == 25
 
 
-def test_a_lost_answer_leaves_one_task_and_not_two(queue: TaskQueue, service: CloudTasks, faults: Faults) -> None:
+def test_a_lost_answer_of_cloud_tasks_leaves_one_task(queue: TaskQueue, service: CloudTasks, faults: Faults) -> None:
     faults.add("task.create", Kind.LOSE_ANSWER, times=3)
     outcome = fan_out(queue, days(20))
     assert (len(outcome.queued), outcome.error) == (20, None)
@@ -131,7 +131,7 @@ def test_a_lost_answer_leaves_one_task_and_not_two(queue: TaskQueue, service: Cl
     assert service.requests.count("task.create") == 23
 
 
-def test_a_queue_that_is_missing_is_named_with_what_to_do(service: CloudTasks) -> None:
+def test_a_missing_queue_is_named_with_what_to_do(service: CloudTasks) -> None:
     other = "projects/my-project/locations/europe-west1/queues/backfill"
     error = error_of(fan_out(TaskQueue(other, emulator=service.host), days(100)), Misconfigured)
     assert f"TASKS_QUEUE: {other} does not exist" in error.detail
@@ -140,7 +140,9 @@ def test_a_queue_that_is_missing_is_named_with_what_to_do(service: CloudTasks) -
 
 
 @pytest.mark.parametrize("status", ["PERMISSION_DENIED", "UNAUTHENTICATED"])
-def test_a_right_that_is_missing_is_named_with_the_role(queue: TaskQueue, faults: Faults, status: str) -> None:
+def test_a_missing_permission_on_the_queue_is_named_with_the_role(
+    queue: TaskQueue, faults: Faults, status: str
+) -> None:
     faults.add("task.create", Kind.STATUS, status=status, times=None)
     error = error_of(fan_out(queue, days(3)), Misconfigured)
     assert f"TASKS_QUEUE: the function's service account may not create tasks in {QUEUE}" in error.detail
@@ -148,13 +150,13 @@ def test_a_right_that_is_missing_is_named_with_the_role(queue: TaskQueue, faults
 
 
 @pytest.mark.parametrize("status", ["INVALID_ARGUMENT", "FAILED_PRECONDITION"])
-def test_a_task_that_is_refused_is_the_queues_fault(queue: TaskQueue, faults: Faults, status: str) -> None:
+def test_a_refused_task_is_a_misconfigured_queue(queue: TaskQueue, faults: Faults, status: str) -> None:
     faults.add("task.create", Kind.STATUS, status=status)
     error = error_of(fan_out(queue, days(3)), Misconfigured)
     assert f"TASKS_QUEUE: {QUEUE} did not accept a task" in error.detail
 
 
-def test_the_first_definite_failure_ends_it_and_names_what_is_queued(
+def test_the_first_permanent_failure_ends_a_fan_out_and_says_what_is_queued(
     queue: TaskQueue, service: CloudTasks, faults: Faults
 ) -> None:
     faults.add("task.create", Kind.STATUS, status="PERMISSION_DENIED", skip=10, times=None)
@@ -165,7 +167,9 @@ def test_the_first_definite_failure_ends_it_and_names_what_is_queued(
     assert service.requests.count("task.create") <= 10 + THREADS
 
 
-def test_an_outage_ends_it_within_its_budget(queue: TaskQueue, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outage_of_cloud_tasks_ends_a_fan_out_within_its_budget(
+    queue: TaskQueue, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "BUDGET_S", 0.5)
     faults.add("task.create", Kind.STATUS, status="UNAVAILABLE", times=None)
     began = time.monotonic()
@@ -175,7 +179,7 @@ def test_an_outage_ends_it_within_its_budget(queue: TaskQueue, faults: Faults, m
     assert "(ServiceUnavailable)" in error.detail
 
 
-def test_a_service_that_never_answers_is_given_up_too(
+def test_cloud_tasks_is_given_up_if_it_never_answers(
     queue: TaskQueue, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BUDGET_S", 0.6)
@@ -188,42 +192,42 @@ def test_a_service_that_never_answers_is_given_up_too(
     assert outcome.queued == frozenset()
 
 
-def test_nothing_listens_where_the_emulator_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emulator_that_does_not_run_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client is opened by the first fan-out, not before."""
     monkeypatch.setattr(module, "BUDGET_S", 0.5)
     queue = TaskQueue(QUEUE, emulator="127.0.0.1:1")
     error_of(fan_out(queue, days(3)), UpstreamUnavailable)
 
 
-def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fan_out_without_credentials_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
     outcome = fan_out(TaskQueue(QUEUE, emulator=None), days(3))
     assert "No Google credentials" in error_of(outcome, Misconfigured).detail
     assert outcome.queued == frozenset()
 
 
-def test_after_the_deadline_nothing_is_queued(queue: TaskQueue, service: CloudTasks) -> None:
+def test_a_fan_out_queues_nothing_after_the_deadline(queue: TaskQueue, service: CloudTasks) -> None:
     outcome = fan_out(queue, days(3), deadline=Deadline(0, Clock()))
     error_of(outcome, DeadlineReached)
     assert (outcome.queued, service.queue.tasks()) == (frozenset(), [])
 
 
-def test_the_same_fan_out_again_adds_nothing_and_says_queued(queue: TaskQueue, service: CloudTasks) -> None:
+def test_a_repeated_fan_out_adds_no_second_task_and_says_queued(queue: TaskQueue, service: CloudTasks) -> None:
     fan_out(queue, days(3))
     outcome = fan_out(queue, days(5))
     assert (len(outcome.queued), outcome.error) == (5, None)
     assert len(service.queue.tasks()) == 5
 
 
-def test_another_fan_out_is_not_swallowed_by_the_names_of_the_one_before(queue: TaskQueue, service: CloudTasks) -> None:
-    """Names stay taken for a day after a purge: by the period alone nothing would be queued, and yet all be well."""
+def test_another_fan_out_uses_other_task_names(queue: TaskQueue, service: CloudTasks) -> None:
+    """After a purge names stay reserved for a day: if they were the same, nothing would be queued, without an error."""
     fan_out(queue, days(3), run_id="first")
     service.queue.purge()
     assert len(fan_out(queue, days(3), run_id="second").queued) == 3
     assert queued_labels(service) == {task.label for task in days(3)}
 
 
-def test_task_names_are_legal_name_the_period_and_begin_differently() -> None:
+def test_task_names_are_valid_and_name_the_period_and_begin_differently() -> None:
     labels = [f"interaction-monthly-20{year:02}-{month:02}-01" for year in range(100) for month in range(1, 13)]
     names = [task_id("run", label) for label in labels]
     assert all(TASK_ID.fullmatch(name) and name.endswith(label) for name, label in zip(names, labels, strict=True))
@@ -231,7 +235,7 @@ def test_task_names_are_legal_name_the_period_and_begin_differently() -> None:
     assert task_id("run", "a") != task_id("other", "a")
 
 
-def test_a_defect_in_the_plan_is_not_taken_for_the_end(queue: TaskQueue) -> None:
+def test_a_defect_in_the_plan_is_raised(queue: TaskQueue) -> None:
     def broken() -> Iterator[NewTask]:
         yield from days(3)
         raise ValueError("a defect")

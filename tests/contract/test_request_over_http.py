@@ -1,4 +1,4 @@
-"""What may be sent to the function, and what is refused before anybody else is asked."""
+"""What may be sent to the function, and what is refused before it calls another service."""
 
 import json
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ SCHEDULE_TIME = "X-CloudScheduler-ScheduleTime"
         "",
     ],
 )
-def test_a_json_body_is_taken_whatever_the_content_type_says(function: ScannedFunction, content_type: str) -> None:
+def test_a_json_body_is_accepted_with_any_content_type(function: ScannedFunction, content_type: str) -> None:
     answer = function.post(DAY, headers={"Content-Type": content_type})
     assert only(answer)["file_prefix"] == PREFIX
 
 
-def test_a_body_without_a_length_is_taken(function: ScannedFunction) -> None:
+def test_a_body_without_a_length_is_accepted(function: ScannedFunction) -> None:
     def blocks() -> Iterator[bytes]:
         yield json.dumps(DAY).encode()
 
@@ -46,7 +46,7 @@ def test_a_body_without_a_length_is_taken(function: ScannedFunction) -> None:
     assert answer.json()["exports"][0]["file_prefix"] == PREFIX
 
 
-def test_the_fields_may_come_in_the_query(function: ScannedFunction) -> None:
+def test_the_fields_may_be_sent_in_the_query(function: ScannedFunction) -> None:
     assert only(function.post(query=DAY))["file_prefix"] == PREFIX
 
 
@@ -63,7 +63,9 @@ def test_any_other_path_is_answered_404(stack: Stack, function: ScannedFunction,
 
 @pytest.mark.parametrize("path", ["check", "openapi.json"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_questions_take_get_and_head(stack: Stack, function: ScannedFunction, method: str, path: str) -> None:
+def test_check_and_openapi_accept_only_get_and_head(
+    stack: Stack, function: ScannedFunction, method: str, path: str
+) -> None:
     answer = function.post(DAY, method=method, path=path)
     problem(answer, 405, "invalid-request")
     assert answer.headers["Allow"] == "GET, HEAD"
@@ -75,43 +77,45 @@ def test_other_methods_are_answered_405_with_allow(stack: Stack, function: Scann
     answer = function.post(DAY, method=method)
     assert problem(answer, 405, "invalid-request")["exports"] == []
     assert answer.headers["Allow"] == "GET, HEAD, POST"
-    assert_nothing_was_asked(stack)
+    assert_no_service_was_called(stack)
 
 
-def assert_nothing_was_asked(stack: Stack) -> None:
+def assert_no_service_was_called(stack: Stack) -> None:
     assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
     assert {request.operation for request in stack.storage.requests.all()} <= {"bucket.get"}  # the test's own client
 
 
 BODIES = [
-    "not JSON", "an array", "NaN", "deep nesting", "a field twice", "an unknown field", "20 MB", "bytes that are not UTF-8",
-    "lone surrogates", "nothing",
+    "not JSON", "an array", "NaN", "deep nesting", "a field twice", "an unknown field", "20 MB",
+    "bytes that are not UTF-8", "lone surrogates", "nothing",
 ]  # fmt: skip
 FIELDS = [
     "aggregation unknown", "date in German notation", "no such day", "date and last", "from alone", "last 401",
     "refresh another string", "ten years of days",
 ]  # fmt: skip
-"""One of each kind; the unit test of the request takes them all."""
+"""One of each kind; the unit test of the request has them all."""
 
 
 @pytest.mark.parametrize("row", BODIES)
-def test_a_body_that_holds_no_request_is_answered_400_and_nobody_is_asked(
+def test_a_body_that_is_not_a_request_is_answered_400_and_no_service_is_called(
     stack: Stack, function: ScannedFunction, row: str
 ) -> None:
     body, says = bad_requests.BODIES[row]
     document = problem(function.post(raw=body), 400, "invalid-request")
     assert says in document["detail"]
     assert (document["exports"], document["bytes_copied"]) == ([], 0)
-    assert_nothing_was_asked(stack)
+    assert_no_service_was_called(stack)
 
 
 @pytest.mark.parametrize("row", FIELDS)
-def test_a_wrong_field_is_answered_400_and_nobody_is_asked(stack: Stack, function: ScannedFunction, row: str) -> None:
+def test_a_wrong_field_is_answered_400_and_no_service_is_called(
+    stack: Stack, function: ScannedFunction, row: str
+) -> None:
     fields, names, says = bad_requests.FIELDS[row]
     detail = problem(function.post(DAILY | fields), 400, "invalid-request")["detail"]
     assert names in detail
     assert says in detail
-    assert_nothing_was_asked(stack)
+    assert_no_service_was_called(stack)
 
 
 def test_a_field_twice_in_the_query_is_answered_400(function: ScannedFunction) -> None:
@@ -130,7 +134,7 @@ def test_a_field_in_body_and_query_is_answered_400(function: ScannedFunction) ->
 def test_an_unfinished_period_by_date_is_answered_400(stack: Stack, function: ScannedFunction, date: str) -> None:
     answer = function.post(DAILY | {"date": date})
     assert "is not over yet" in problem(answer, 400, "period-not-finished")["detail"]
-    assert_nothing_was_asked(stack)
+    assert_no_service_was_called(stack)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_an_unfinished_period_by_date_is_answered_400(stack: Stack, function: Sc
         pytest.param("monthly", "2024-03-01T09:00:00Z", "2024-02-01", "2024-02-29", id="the last calendar month"),
     ],
 )
-def test_the_schedule_time_says_what_the_last_finished_period_is(
+def test_the_schedule_time_determines_the_last_finished_period(
     function: ScannedFunction, frequency: str, schedule_time: str, start: str, end: str
 ) -> None:
     """So a retry after midnight still means the same period."""
@@ -152,17 +156,17 @@ def test_the_schedule_time_says_what_the_last_finished_period_is(
     assert (export["start_date"], export["end_date"]) == (start, end)
 
 
-def test_the_schedule_time_decides_what_is_finished(function: ScannedFunction) -> None:
+def test_the_schedule_time_determines_which_periods_are_finished(function: ScannedFunction) -> None:
     answer = function.post(DAY, headers={SCHEDULE_TIME: "2022-04-01T09:00:00Z"})
     problem(answer, 400, "period-not-finished")
 
 
-def test_a_schedule_time_that_is_no_time_is_answered_400(function: ScannedFunction) -> None:
+def test_an_invalid_schedule_time_is_answered_400(function: ScannedFunction) -> None:
     answer = function.post(DAILY, headers={SCHEDULE_TIME: "now"})
     assert SCHEDULE_TIME in problem(answer, 400, "invalid-request")["detail"]
 
 
-def test_without_a_schedule_time_the_clock_decides(stack: Stack, function: ScannedFunction) -> None:
+def test_without_a_schedule_time_the_clock_determines_the_period(stack: Stack, function: ScannedFunction) -> None:
     stack.clock.fixed = datetime.now(UTC) + timedelta(days=1)
     before = datetime.now(UTC).date()
     (export,) = exports(function.post(DAILY))
@@ -188,15 +192,15 @@ queries = st.lists(
 def test_no_request_is_answered_with_5xx_unless_it_is_valid(
     body: bytes, query: list[tuple[str, str]], stack: Stack, function: ScannedFunction
 ) -> None:
-    """Fuzzed over HTTP; the pure parser says which requests are valid, for those the period is not there (503)."""
+    """Fuzzed over HTTP; the pure parser says which requests are valid, for those the period is not available (503)."""
     stack.exports.makes_up_reports = False  # until the stack is reset
     answer = function.post(raw=body, query=query)
     by_name: dict[str, list[str]] = {}
     for name, value in query:
         by_name.setdefault(name, []).append(value)
     try:
-        asked = export_request.parse(body=body, query=by_name, schedule_time=None, clock=lambda: datetime.now(UTC))
+        request = export_request.parse(body=body, query=by_name, schedule_time=None, clock=lambda: datetime.now(UTC))
     except InvalidRequest:
         assert answer.status == 400
     else:
-        assert answer.status == (503 if asked.exports else 200)
+        assert answer.status == (503 if request.exports else 200)

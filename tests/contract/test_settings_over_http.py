@@ -1,4 +1,4 @@
-"""The settings, as a running function takes them."""
+"""The settings of a running function."""
 
 import re
 import time
@@ -32,7 +32,7 @@ WRONG = {
 }
 
 
-def test_all_wrong_settings_are_named_together_with_the_form_they_want(
+def test_all_wrong_settings_are_named_together_with_the_expected_form(
     stack: Stack, start_function: StartFunction
 ) -> None:
     function = start_function(**WRONG)
@@ -40,8 +40,8 @@ def test_all_wrong_settings_are_named_together_with_the_form_they_want(
     assert sorted(re.findall(r"\b([A-Z_]{6,}) must be", detail)) == sorted(WRONG)
     assert problem(function.post(DAY), 500, "misconfigured")["detail"] == detail
     assert stack.exports.requests.count() == stack.secrets.requests.count() == 0
-    said = [(line["severity"], line["message"], line["error_type"]) for line in function.logs()]
-    assert said == [("ERROR", "request_refused", "misconfigured")] * 2
+    logged = [(line["severity"], line["message"], line["error_type"]) for line in function.logs()]
+    assert logged == [("ERROR", "request_refused", "misconfigured")] * 2
 
 
 def test_missing_settings_are_named_together(stack: Stack) -> None:
@@ -51,7 +51,7 @@ def test_missing_settings_are_named_together(stack: Stack) -> None:
     assert re.findall(r"\b([A-Z_]{6,}) must be", detail) == ["ANALYTICS_ID", "BUCKET", "API_KEY_SECRET"]
 
 
-def test_another_analytics_id_is_another_address(stack: Stack, start_function: StartFunction) -> None:
+def test_the_analytics_id_is_part_of_the_requested_address(stack: Stack, start_function: StartFunction) -> None:
     problem(start_function(ANALYTICS_ID="ünï-id").post(DAY), 503, "not-available-yet")
     assert stack.exports.requests.all()[0].path == f"/download/v2/analytics/%C3%BCn%C3%AF-id/{PREFIX}"
 
@@ -63,7 +63,7 @@ def test_links_may_lead_to_any_of_several_origins(stack: Stack, function_with: S
     assert FOLDER + file(0) in bucket.names()
 
 
-def test_links_lead_to_cloud_storage_alone_by_default(stack: Stack, start_function: StartFunction) -> None:
+def test_links_may_lead_only_to_cloud_storage_by_default(stack: Stack, start_function: StartFunction) -> None:
     function = start_function(DOWNLOAD_ORIGINS="")
     assert "(https://storage.googleapis.com)" in problem(function.post(DAY), 502, "link-refused")["detail"]
     assert stack.storage.requests.count("link.get") == 0
@@ -76,46 +76,46 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.mark.parametrize(("setting", "at_once"), [("1", 1), ("3", 3), ("", 8)], ids=["1", "3", "8 by default"])
-def test_so_many_files_are_copied_at_the_same_time(
+def test_the_number_of_files_copied_at_once_is(
     stack: Stack, function_with: StartFunction, pool: ThreadPoolExecutor, setting: str, at_once: int
 ) -> None:
     stack.exports.put(PREFIX, {file(number): b"a\n1\n" for number in range(10)})
-    held = stack.faults.add("link.get", Kind.HOLD, times=None)
+    hold = stack.faults.add("link.get", Kind.HOLD, times=None)
     function = function_with(**({"PARALLEL_TRANSFERS": setting} if setting else {}))
     answer = pool.submit(function.post, DAY)
     until = time.monotonic() + 10
     while stack.storage.requests.count("link.get") < at_once and time.monotonic() < until:
         time.sleep(0.01)
-    time.sleep(0.2)  # another one would have come by now
-    under_way = stack.storage.requests.count("link.get")
-    held.release()
+    time.sleep(0.2)  # long enough for another one to start
+    running = stack.storage.requests.count("link.get")
+    hold.release()
     assert only(answer.result())["objects"] == 10
-    assert under_way == at_once
+    assert running == at_once
 
 
-def test_a_period_that_is_copied_waits_for_no_other_periods_transfer(
+def test_a_copied_period_completes_without_waiting_for_another_periods_transfer(
     stack: Stack, function_with: StartFunction, bucket: Bucket, pool: ThreadPoolExecutor
 ) -> None:
-    """Its first lines passed by while its files were copied: it needs no place in the pool for them."""
+    """Its headers were read while its files were copied: it needs no place in the pool for them."""
     listing = stack.faults.add("export.list", Kind.HOLD, name="2022-04-02")
     first = stack.faults.add("link.get", Kind.HOLD, name="2022-04-01")
-    held = stack.faults.add("link.get", Kind.HOLD, name="2022-04-02")
+    hold = stack.faults.add("link.get", Kind.HOLD, name="2022-04-02")
     answer = pool.submit(function_with(PARALLEL_TRANSFERS="1").post, span("2022-04-01", "2022-04-02"))
     first.wait_until_reached()  # the first day has the pool's one place, and the second comes next
     listing.release()
     time.sleep(0.2)
     first.release()
-    held.wait_until_reached()
+    hold.wait_until_reached()
     until = time.monotonic() + 10
     while MANIFEST not in bucket.names() and not answer.done() and time.monotonic() < until:
         time.sleep(0.01)
     is_complete = MANIFEST in bucket.names()
-    held.release()
+    hold.release()
     assert answer.result().status == 200
     assert is_complete
 
 
-def test_a_transfer_that_moves_no_byte_is_broken_off_after_the_stall_time_and_resumed(
+def test_a_stalled_transfer_is_broken_off_after_the_stall_time_and_resumed(
     stack: Stack, function_with: StartFunction, bucket: Bucket
 ) -> None:
     data = b"a,b\n" + b"1,2\n" * 500_000

@@ -1,4 +1,4 @@
-"""Periods of a span are worked on side by side, with few requests, and the answer is the same as one by one."""
+"""The periods of a span are exported side by side, with few requests, and the answer is the same as one by one."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -31,8 +31,8 @@ def issue(stack: Stack, count: int, data: bytes = b"a,b\n1,2\n") -> None:
         stack.exports.put(prefix, {file(0, prefix): data})
 
 
-def asked_of(stack: Stack) -> Counter[str]:
-    """What all services were asked since the last call of this."""
+def new_requests(stack: Stack) -> Counter[str]:
+    """Count the requests to all services since the last call."""
     logs = (stack.exports.requests, stack.storage.requests, stack.secrets.requests)
     counted = Counter(request.operation for log in logs for request in log.all())
     for log in logs:
@@ -40,16 +40,16 @@ def asked_of(stack: Stack) -> Counter[str]:
     return counted
 
 
-# What a run may cost
+# How many requests a run may cost
 
 
 @pytest.mark.ours_only
 def test_a_new_period_of_one_short_file_costs_seven_requests(stack: Stack, function: ScannedFunction) -> None:
     issue(stack, 20)
     function.post(DAY | {"aggregation": "interaction"})  # warm
-    asked_of(stack)
+    new_requests(stack)
     assert set(statuses(function.post(days(20))).values()) == {"copied"}
-    assert asked_of(stack) == {
+    assert new_requests(stack) == {
         "object.list": 1 + 3 * 20,  # the manifests; a period's files before, and around the manifest's writing
         "export.list": 20,
         "link.get": 20,
@@ -58,28 +58,28 @@ def test_a_new_period_of_one_short_file_costs_seven_requests(stack: Stack, funct
 
 
 @pytest.mark.ours_only
-def test_complete_periods_cost_one_request_a_thousand(stack: Stack, function: ScannedFunction) -> None:
+def test_complete_periods_cost_one_request_per_thousand(stack: Stack, function: ScannedFunction) -> None:
     issue(stack, 400)
     assert set(statuses(function.post(days(400))).values()) == {"copied"}
-    asked_of(stack)
+    new_requests(stack)
     assert set(statuses(function.post(days(400))).values()) == {"complete"}
-    assert asked_of(stack) == {"object.list": 1}
+    assert new_requests(stack) == {"object.list": 1}
 
 
 @pytest.mark.ours_only
 def test_a_short_file_costs_two_requests(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put("granular-2022-04-01", {file(number): b"a\n" * (number + 1) for number in range(50)})
     only(function.post(DAY))
-    counted = asked_of(stack)
+    counted = new_requests(stack)
     assert (counted["link.get"], counted["object.insert"], counted["upload.start"]) == (50, 51, 0)
 
 
 @pytest.mark.ours_only
 @pytest.mark.parametrize(("size", "is_short"), [(0, True), (1, True), (MIB, True), (MIB + 1, False)])
-def test_up_to_one_mib_a_file_is_short(stack: Stack, function: ScannedFunction, size: int, is_short: bool) -> None:  # noqa: FBT001 - a table
+def test_files_up_to_1_mib_need_no_session(stack: Stack, function: ScannedFunction, size: int, is_short: bool) -> None:  # noqa: FBT001 - a table
     stack.exports.put("granular-2022-04-01", {file(0): b"x" * size})
     only(function.post(DAY))
-    assert asked_of(stack)["upload.start"] == (0 if is_short else 1)
+    assert new_requests(stack)["upload.start"] == (0 if is_short else 1)
 
 
 # Side by side
@@ -99,7 +99,7 @@ def test_a_period_that_waits_does_not_delay_the_others(stack: Stack, function: S
     assert [each["start_date"] for each in exports(answer)] == sorted(statuses(answer))
 
 
-def test_every_line_about_a_period_carries_its_fields(stack: Stack, function: ScannedFunction) -> None:
+def test_every_log_line_about_a_period_has_its_fields(stack: Stack, function: ScannedFunction) -> None:
     issue(stack, 12)
     function.new_output()
     function.post(days(12))
@@ -112,7 +112,7 @@ def test_every_line_about_a_period_carries_its_fields(stack: Stack, function: Sc
 
 
 @pytest.mark.parametrize("slowest", ["2022-04-01", "2022-04-02", "2022-04-03", "2022-04-04"])
-@pytest.mark.parametrize("has_metadata", [True, False], ids=["", "the manifest before is an older version's"])
+@pytest.mark.parametrize("has_metadata", [True, False], ids=["", "the previous manifest is an older version's"])
 def test_columns_are_compared_in_the_order_of_the_periods(
     stack: Stack,
     function: ScannedFunction,
@@ -120,7 +120,7 @@ def test_columns_are_compared_in_the_order_of_the_periods(
     slowest: str,
     has_metadata: bool,  # noqa: FBT001 - a table
 ) -> None:
-    """Whichever ends first, and also against the period before the span."""
+    """Whichever ends first; the first one with the period before the span."""
     headers = [b"a,b\n", b"a,b,c\n", b"a,b,c\n", b"a,c\n"]
     before = "granular-2022-03-31"
     stack.exports.put(before, {file(0, before): b"a\n"})
@@ -142,12 +142,14 @@ def test_columns_are_compared_in_the_order_of_the_periods(
     ]
 
 
-# Services that are down are learnt once a call
+# Failures: a service that is down, and single bad periods
 
 
 @pytest.mark.ours_only
 @pytest.mark.parametrize("where", ["export.list", "link.get", "object.list", "object.insert", "secret.access"])
-def test_a_service_that_is_down_is_learnt_once_a_call(stack: Stack, start_function: StartFunction, where: str) -> None:
+def test_a_service_that_is_down_is_detected_once_per_call(
+    stack: Stack, start_function: StartFunction, where: str
+) -> None:
     """A hundred periods take as many tries as a few."""
     issue(stack, 100)
     status = "UNAVAILABLE" if where == "secret.access" else 503
@@ -159,10 +161,10 @@ def test_a_service_that_is_down_is_learnt_once_a_call(stack: Stack, start_functi
     assert tries < 100 * TRIES_WITHOUT_PROGRESS / 2
 
 
-@pytest.mark.parametrize("location", ["http://[", "http://x/%ff\xff\xfe"], ids=["not a URL", "no text"])
+@pytest.mark.parametrize("location", ["http://[", "http://x/%ff\xff\xfe"], ids=["not a URL", "not text"])
 @pytest.mark.parametrize("where", ["export.list", "link.get"])
 def test_a_redirect_is_not_even_parsed(stack: Stack, start_function: StartFunction, where: str, location: str) -> None:
-    """Neither where it leads to, nor its body: one bad period does not stop the others, and costs no memory."""
+    """Neither its target nor its body: one bad period does not stop the others, and costs no memory."""
     issue(stack, 5)
     headers = {"Location": location}
     stack.faults.add(
@@ -174,7 +176,7 @@ def test_a_redirect_is_not_even_parsed(stack: Stack, start_function: StartFuncti
     assert 45_000_000 < function.peak_rss_bytes() < 150_000_000
 
 
-def test_a_wait_beyond_the_calendar_is_no_defect(stack: Stack, function: ScannedFunction) -> None:
+def test_a_retry_after_beyond_the_calendar_is_not_a_defect(stack: Stack, function: ScannedFunction) -> None:
     issue(stack, 3)
     headers = {"Retry-After": "Fri, 31 Dec 99999999999 00:00:00 GMT"}
     stack.faults.add("export.list", Kind.STATUS, name="2022-04-02", status=503, headers=headers)
@@ -183,7 +185,7 @@ def test_a_wait_beyond_the_calendar_is_no_defect(stack: Stack, function: Scanned
 
 @pytest.mark.ours_only
 def test_one_bad_period_of_many_files_does_not_starve_the_others(stack: Stack, function: ScannedFunction) -> None:
-    """Its files are given up on side by side, while others succeed: the source is not down."""
+    """Its files are given up at once, while others succeed: the source is not down."""
     issue(stack, 60)
     first = "granular-2022-04-01"
     stack.exports.put(first, {file(number, first): b"a,b\n" for number in range(16)})
@@ -227,11 +229,11 @@ def test_a_bad_period_does_not_stop_the_others(stack: Stack, function: ScannedFu
     assert {status for day, status in found.items() if day not in bad} == {"copied"}
 
 
-# Manifests: what their metadata say, and what they are
+# Manifests: their metadata and their body
 
 
 def without_metadata(bucket: Bucket, name: str) -> None:
-    """As version 1.0.0 wrote it, or as a copy has it."""
+    """Remove its metadata, as if version 1.0.0 or another tool had written it."""
     bucket.write(name, bucket.read(name), metadata=None)
 
 
@@ -251,7 +253,7 @@ def of_another_period(bucket: Bucket) -> None:
     bucket.write(MANIFEST, bucket.read(name), metadata=blob.metadata)
 
 
-LIES: dict[str, tuple[Callable[[Bucket], None], str]] = {
+CHANGES: dict[str, tuple[Callable[[Bucket], None], str]] = {
     "no metadata": (lambda bucket: without_metadata(bucket, MANIFEST), "complete"),
     "another body": (lambda bucket: rewritten(bucket, body=lambda _: b"{}"), "copied"),
     "another body of a manifest of another ID": (
@@ -260,17 +262,17 @@ LIES: dict[str, tuple[Callable[[Bucket], None], str]] = {
     "a field that another tool added": (lambda bucket: rewritten(bucket, mtime="17"), "complete"),
     "another ID": (lambda bucket: rewritten(bucket, analytics_id="another-id"), "complete"),
     "another count": (lambda bucket: rewritten(bucket, objects="9999", bytes="1"), "complete"),
-    "numbers that are none": (lambda bucket: rewritten(bucket, objects="many"), "complete"),
-    "a time that is none": (lambda bucket: rewritten(bucket, completed_at="yesterday"), "complete"),
+    "counts that are not numbers": (lambda bucket: rewritten(bucket, objects="many"), "complete"),
+    "a time that is not a time": (lambda bucket: rewritten(bucket, completed_at="yesterday"), "complete"),
     "the metadata and body of another period": (of_another_period, "copied"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_the_body_of_a_manifest_is_believed_where_its_metadata_do_not_fit_it(
-    stack: Stack, function: ScannedFunction, bucket: Bucket, lie: tuple[Callable[[Bucket], None], str]
+@pytest.mark.parametrize("case", CHANGES.values(), ids=CHANGES)
+def test_the_body_of_a_manifest_counts_if_its_metadata_do_not_match(
+    stack: Stack, function: ScannedFunction, bucket: Bucket, case: tuple[Callable[[Bucket], None], str]
 ) -> None:
-    change, expected = lie
+    change, expected = case
     issue(stack, 2)
     function.post(days(2))
     true = bucket.manifest("granular/daily/start_date=2022-04-01")
@@ -294,7 +296,7 @@ def test_manifests_of_an_older_version_count_the_same(stack: Stack, function: Sc
     assert {name: blob.generation for name, blob in bucket.blobs().items()} == before
 
 
-def test_what_lies_between_the_manifests_does_not_count(
+def test_other_objects_among_the_manifests_do_not_count(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     issue(stack, 1)
@@ -311,20 +313,20 @@ def test_what_lies_between_the_manifests_does_not_count(
     assert set(odd) < set(bucket.names("manifests/"))
 
 
-# Nothing that is read is unbounded
+# Every read is bounded
 
 
 @pytest.mark.ours_only
-@pytest.mark.parametrize("asked", [DAY, days(1)], ids=["a day", "a span"])
-def test_a_huge_object_where_a_manifest_belongs_is_no_manifest(
-    stack: Stack, start_function: StartFunction, bucket: Bucket, asked: dict[str, object]
+@pytest.mark.parametrize("body", [DAY, days(1)], ids=["a day", "a span"])
+def test_a_huge_object_under_the_name_of_a_manifest_is_not_read(
+    stack: Stack, start_function: StartFunction, bucket: Bucket, body: dict[str, object]
 ) -> None:
     issue(stack, 1)
     stack.storage.put(stack.bucket, MANIFEST, (b" " * MIB for _ in range(600)))
     function = start_function()
-    assert only(function.post(asked))["status"] == "copied"
+    assert only(function.post(body))["status"] == "copied"
     assert [read for read in stack.storage.requests.of("object.read") if read.name == MANIFEST] == [], (
-        "its size says it"
+        "its size is known from the listing"
     )
     assert 45_000_000 < function.peak_rss_bytes() < 150_000_000
     assert bucket.manifest("granular/daily/start_date=2022-04-01")["bytes"] == 8
@@ -354,7 +356,7 @@ HUGE = b" " * (100 * MIB)
         ("object.list", {"kind": Kind.SET_HEADERS, "headers": {"X-Long": "x" * 70_000}}, 503, "upstream-unavailable"),
     ],
 )  # fmt: skip
-def test_an_answer_without_end_is_read_to_a_bound(
+def test_an_endless_answer_is_read_up_to_a_bound(
     stack: Stack, start_function: StartFunction, where: str, fault: dict[str, Any], status: int, slug: str
 ) -> None:
     stack.exports.put("granular-2022-04-01", {file(0): b"a\n", file(1): b"a\n" * MIB})
@@ -366,13 +368,13 @@ def test_an_answer_without_end_is_read_to_a_bound(
 
 
 @pytest.mark.ours_only
-def test_fields_that_other_tools_add_to_a_manifest_do_not_make_it_be_read(
+def test_metadata_of_another_tool_do_not_cost_a_read_of_the_manifest(
     stack: Stack, function: ScannedFunction, bucket: Bucket
 ) -> None:
     """Such as the time stamps of `gcloud storage rsync`."""
     issue(stack, 1)
     function.post(days(1))
     rewritten(bucket, mtime="17")
-    asked_of(stack)
+    new_requests(stack)
     assert only(function.post(days(1)))["status"] == "complete"
-    assert asked_of(stack) == {"object.list": 1}
+    assert new_requests(stack) == {"object.list": 1}

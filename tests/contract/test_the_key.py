@@ -1,4 +1,4 @@
-"""The API key: where it comes from, how often it is read, and that it goes into one header alone."""
+"""The API key: where it comes from, how often it is read, and that it is sent in one header only."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_a_warm_instance_reads_the_key_once(stack: Stack, start_function: StartF
     assert [request.name for request in stack.secrets.requests.all()] == [f"{SECRET}/versions/latest"]
 
 
-def test_a_rotated_key_is_taken_up_by_a_warm_instance(stack: Stack, start_function: StartFunction) -> None:
+def test_a_rotated_key_is_used_by_a_warm_instance(stack: Stack, start_function: StartFunction) -> None:
     function = start_function()
     only(function.post(DAY))
     rotate(stack)
@@ -35,8 +35,8 @@ def test_a_rotated_key_is_taken_up_by_a_warm_instance(stack: Stack, start_functi
     assert [request.status for request in stack.exports.requests.of("export.list")] == [200, 401, 200, 200]
 
 
-def test_a_key_that_stays_wrong_is_read_again_once_a_run(stack: Stack, start_function: StartFunction) -> None:
-    """Not once a period: an outage of the key must not become one of Secret Manager."""
+def test_a_key_that_stays_wrong_is_read_again_once_per_run(stack: Stack, start_function: StartFunction) -> None:
+    """Not once per period: a wrong key must not overload Secret Manager."""
     function = start_function()
     stack.exports.keys = {NEW_KEY}
     answer = function.post(span("2022-04-01", "2022-04-04"))
@@ -66,43 +66,39 @@ def test_a_key_that_could_not_be_read_is_read_by_the_next_call(
     only(function.post(DAY))
 
 
-def test_a_secret_manager_that_is_unavailable_for_a_moment_is_waited_for(
-    stack: Stack, start_function: StartFunction
-) -> None:
+def test_a_short_outage_of_secret_manager_is_waited_for(stack: Stack, start_function: StartFunction) -> None:
     stack.faults.add("secret.access", Kind.STATUS, status="UNAVAILABLE", times=2)
     only(start_function().post(DAY))
     assert stack.secrets.requests.count() == 3
 
 
-def test_a_key_that_is_rotated_while_periods_are_under_way_is_taken_up(
-    stack: Stack, start_function: StartFunction
-) -> None:
-    """The periods that meet the refusal go on with the new key."""
+def test_a_key_that_is_rotated_during_a_run_is_used(stack: Stack, start_function: StartFunction) -> None:
+    """The periods whose requests are refused continue with the new key."""
     function = start_function()
     stack.faults.add("export.list", Kind.CALL, name="2022-05-02", call=lambda _request: rotate(stack))
     assert function.post(span("2022-05-01", "2022-05-03")).status == 200
     assert stack.secrets.requests.count() == 2
 
 
-@pytest.mark.parametrize("is_taken_up", [True, False], ids=["rotated", "refused"])
-def test_the_key_is_read_once_however_many_periods_meet_the_refusal(
-    stack: Stack, function: ScannedFunction, *, is_taken_up: bool
+@pytest.mark.parametrize("is_rotated", [True, False], ids=["rotated", "refused"])
+def test_the_key_is_read_once_however_many_periods_are_refused(
+    stack: Stack, function: ScannedFunction, *, is_rotated: bool
 ) -> None:
     only(function.post(DAY))
     stack.exports.keys = {NEW_KEY}
-    if is_taken_up:
+    if is_rotated:
         stack.secrets.add_version(SECRET, NEW_KEY)
     forget_requests(stack)
     answer = function.post(span("2022-04-01", "2022-05-30", refresh=True))
     assert stack.secrets.requests.count() == 1
-    if is_taken_up:
+    if is_rotated:
         assert answer.status == 200
     else:
         problem(answer, 502, "export-service-refused")
         assert {each["error"]["type"] for each in exports(answer)} == {"export-service-refused"}
 
 
-# Where it goes
+# Where the key is sent
 
 
 def places(requests: list[Request]) -> set[str]:
@@ -119,13 +115,13 @@ def test_the_key_goes_to_the_export_service_in_one_header(stack: Stack, start_fu
 
 
 def test_the_key_is_never_sent_to_a_links_host(stack: Stack, start_function: StartFunction) -> None:
-    """Nor to the bucket; after any other test this is checked too, for all that the test asked of Cloud Storage."""
+    """Nor to the bucket. After every other test, all its requests to Cloud Storage are checked for it too."""
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n" * 1_000_000})
     stack.faults.add("link.get", Kind.RESET, name=file(1), after_bytes=300_000)
     function = start_function()
     assert [only(function.post(DAY))["status"] for _ in range(2)] == ["copied", "unchanged"]
     links = stack.storage.requests.of("link.get")
-    assert len(links) == 5, "each file, the longer one in two parts, and each again to be compared"
+    assert len(links) == 5, "each file, the longer one in two parts, and each again for the comparison"
     assert all(link.headers["user-agent"] for link in links), "headers are recorded"
     assert places(stack.storage.requests.all()) == set()
 
@@ -140,8 +136,8 @@ def test_a_redirect_is_not_followed_with_the_key(stack: Stack, function: Scanned
     assert [each.path for each in stack.storage.requests.all() if "elsewhere" in each.path] == []
 
 
-def test_a_cookie_of_one_party_is_not_kept_for_another(stack: Stack) -> None:
-    """All of them may live on one host."""
+def test_a_cookie_of_one_service_is_not_kept_for_another(stack: Stack) -> None:
+    """All of them may have the same host."""
     stack.exports.put(PREFIX, {file(0): b"a\n1\n"})
     stack.faults.add("link.get", Kind.SET_HEADERS, headers={"Set-Cookie": "party=a; Path=/"}, times=None)
     kept = session(connections=1)

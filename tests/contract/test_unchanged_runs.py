@@ -1,4 +1,4 @@
-"""What is already there and equal is not copied again, and costs next to nothing."""
+"""Files that are already stored are not copied again, and cost few requests."""
 
 import gzip
 from collections import Counter
@@ -18,11 +18,11 @@ FILES = {file(number): b"a,b\n" + b"1,2\n" * 100_000 for number in range(5)}
     ("files", "content_encoding"),
     [
         pytest.param(FILES, None, id="files"),
-        pytest.param({file(0): gzip.compress(FILES[file(0)])}, "gzip", id="a packed file"),
+        pytest.param({file(0): gzip.compress(FILES[file(0)])}, "gzip", id="a gzip file"),
         pytest.param({file(0): b"", file(1): b"a\n"}, None, id="an empty file"),
     ],
 )
-def test_a_run_that_finds_nothing_to_do_writes_nothing(
+def test_an_unchanged_run_writes_nothing(
     stack: Stack,
     function: ScannedFunction,
     bucket: Bucket,
@@ -39,9 +39,7 @@ def test_a_run_that_finds_nothing_to_do_writes_nothing(
 
 
 @pytest.mark.ours_only
-def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_four_more(
-    stack: Stack, function: ScannedFunction
-) -> None:
+def test_an_unchanged_run_costs_one_request_per_file_and_four_more(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, FILES)
     only(function.post(DAY))
     for log in (stack.exports.requests, stack.storage.requests, stack.secrets.requests):
@@ -49,8 +47,8 @@ def test_a_run_that_finds_nothing_to_do_costs_one_request_a_file_and_four_more(
     assert only(function.post(DAY))["status"] == "unchanged"
     assert Counter(request.operation for request in stack.storage.requests.all()) == {
         "link.get": len(FILES),
-        "object.list": 2,  # the manifests of this period and the one before, and this one's files
-        "object.read": 1,  # what the manifest names
+        "object.list": 2,  # the manifests of this and the previous period, and this one's files
+        "object.read": 1,  # the manifest
     }
     assert stack.exports.requests.count() == 1
     assert stack.secrets.requests.count() == 0
@@ -67,11 +65,11 @@ def test_a_source_that_ignores_range_is_compared_without_reading_its_files(
     stack.storage.requests.clear()
     assert only(function.post(DAY))["status"] == "unchanged"
     [comparison] = stack.storage.requests.of("link.get")
-    assert comparison.sent_bytes < 32 << 20, "what was on its way when the connection was closed"
+    assert comparison.sent_bytes < 32 << 20, "only what was in transit when the connection was closed"
 
 
 @pytest.mark.ours_only
-def test_only_what_differs_is_copied(stack: Stack, function: ScannedFunction) -> None:
+def test_only_files_that_differ_are_copied(stack: Stack, function: ScannedFunction) -> None:
     stack.exports.put(PREFIX, FILES)
     only(function.post(DAY))
     stack.storage.requests.clear()

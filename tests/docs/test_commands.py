@@ -166,7 +166,7 @@ class TestWithoutTerraform:
         assert ran.input == "the key"
         assert "the key" not in str(ran.calls)
 
-    def test_the_function_would_start(self, ran: Ran) -> None:
+    def test_the_function_would_start_with_the_deployed_settings(self, ran: Ran) -> None:
         (deployed,) = ran.of("gcloud", "functions", "deploy")
         flags = dict(word.removeprefix("--").partition("=")[::2] for word in deployed if word.startswith("--"))
         assert hasattr(main, flags["entry-point"])
@@ -185,7 +185,7 @@ class TestWithoutTerraform:
         assert function.post({**json.loads(flags["message-body"]), "dry_run": True}).status == 200
 
 
-def test_every_address_that_curl_requests_answers(tmp_path: Path, function: ScannedFunction) -> None:
+def test_every_address_in_a_curl_command_answers(tmp_path: Path, function: ScannedFunction) -> None:
     """Nothing has been exported yet, so the sensor's request gets 503."""
     requested = []
     for number, block in enumerate(blocks("sh")):

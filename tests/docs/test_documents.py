@@ -126,7 +126,7 @@ def project() -> dict[str, Any]:
     return made
 
 
-def test_where_to_change_what_names_existing_code() -> None:
+def test_the_table_where_to_change_what_names_existing_code() -> None:
     questions = rows(ROOT / "docs/architecture.md", "## Where to change what")
     assert len(questions) == 6
     for question, answer in questions:

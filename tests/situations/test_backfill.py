@@ -38,7 +38,7 @@ EVERY_TASK: dict[str, dict[str, Any]] = {
     "comes again after it was done": {"where": "task.deliver", "kind": Kind.AGAIN},
     "is done, and its answer is lost": {"where": "task.deliver", "kind": Kind.LOSE_ANSWER},
     "is created twice because the answer was lost": {"where": "task.create", "kind": Kind.LOSE_ANSWER},
-    "meets an instance that is busy": {"where": "task.deliver", "kind": Kind.STATUS, "status": 429},
+    "is refused by a busy instance": {"where": "task.deliver", "kind": Kind.STATUS, "status": 429},
 }
 
 
@@ -53,7 +53,7 @@ def test_a_backfill_completes_when_every_task(backfill: Backfill, fault: dict[st
     assert not fault or sum(backfill.stack.faults.fired.values()) == 12
 
 
-def test_the_comparison_detects_every_defect(backfill: Backfill) -> None:
+def test_the_comparison_after_a_backfill_detects_every_defect(backfill: Backfill) -> None:
     backfill.run()
     stack, (name, info) = (
         backfill.stack,
@@ -112,7 +112,7 @@ def test_a_period_that_is_not_available_delays_no_other(backfill: Backfill) -> N
 
 
 def test_a_period_that_outlasts_one_call_is_continued_by_the_next(world: World, backfill: Backfill) -> None:
-    """Each try copies what it can; `deadline` is 409 for a task, so the queue does not slow down for the other periods."""
+    """Each try copies what it can; `deadline` is 409 for a task, so the queue does not slow down for other periods."""
     slow = world.shared(DEADLINE_SECONDS="0.5", PARALLEL_TRANSFERS="1")
     day = backfill.days[0]
     files = {f"granular-{day}-{number:012d}.csv": b"a\n" * (number + 1) for number in range(4)}

@@ -1,4 +1,4 @@
-"""A period that is issued again, and objects of others in its folder: the bucket ends as the export service lists it."""
+"""A period that is issued again, and foreign objects in its folder: the bucket ends as the export service lists it."""
 
 import json
 
@@ -22,7 +22,7 @@ REISSUES = {
 
 @pytest.mark.parametrize("issue", REISSUES.values(), ids=REISSUES)
 def test_the_bucket_follows_a_new_issue_that_has(issue: dict[str, dict[str, bytes]], world: World) -> None:
-    """Stale files are removed, the manifest matches, unchanged files are not copied again, and another run writes nothing."""
+    """Stale files go, the manifest matches, unchanged files are not copied again, and another run writes nothing."""
     world.issue(issue["before"])
     assert world.call().status == 200
     before = world.generations(FOLDER)

@@ -56,10 +56,10 @@ def test_two_overlapping_runs_of_equal_content_both_succeed(
     """One run is held at a stage while another runs from start to end; then the first continues."""
     world.issue(shards(size=size))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage] | in_one_request(stage, size))
-    asked_first, asked_second = OVERLAPS[overlap]
-    first = world.call_in_background(body=asked_first)
+    first_body, second_body = OVERLAPS[overlap]
+    first = world.call_in_background(body=first_body)
     hold.wait_until_reached()
-    second = world.call_in_background(other, asked_second)
+    second = world.call_in_background(other, second_body)
     wait_for(lambda: second.done() or len(world.objects()) >= 2, timeout_s=10)
     hold.release()
     assert (first.result().status, second.result().status) == (200, 200)
@@ -75,20 +75,20 @@ def in_one_request(stage: str, size: int) -> dict[str, Any]:
     return {"where": "object.insert", "name": FOLDER + ".*000000000001", "after_bytes": None}
 
 
-@pytest.mark.parametrize("asked", [DAY, SPAN | {"refresh": True}], ids=["a day", "a span"])
+@pytest.mark.parametrize("body", [DAY, SPAN | {"refresh": True}], ids=["a day", "a span"])
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("change", ["other bytes", "fewer files", "more files"])
 def test_a_run_that_began_before_a_new_issue_ends_with_the_new_files(
-    stage: str, change: str, asked: dict[str, object], world: World, other: ScannedFunction
+    stage: str, change: str, body: dict[str, object], world: World, other: ScannedFunction
 ) -> None:
     """Another run copies the new issue meanwhile; both succeed."""
     world.manifests_may_lag = True
     world.issue(shards(3, mark="old"))
     hold = world.stack.faults.add(kind="hold", **STAGES[stage])
-    first = world.call_in_background(body=asked)
+    first = world.call_in_background(body=body)
     hold.wait_until_reached()
     world.issue(shards({"other bytes": 3, "fewer files": 2, "more files": 5}[change], mark="new"))
-    second = world.call_in_background(other, asked).result()
+    second = world.call_in_background(other, body).result()
     hold.release()
     assert [answer.json().get("detail") for answer in (first.result(), second)] == [None, None]
     world.check_right()
@@ -119,7 +119,7 @@ def test_two_runs_that_start_together_both_succeed(attempt: int, world: World, o
 
 
 def test_two_runs_of_different_content_leave_the_content_of_one(world: World) -> None:
-    """Two instances always get different files for one period: the bucket ends with the files of one, never a mixture."""
+    """Two instances always get different files for one period: the bucket has the files of one, never a mixture."""
     world.manifests_may_lag = True
     world.issue(shards(4, mark="ours", size=300_000))
     with Stack() as elsewhere:
@@ -137,14 +137,14 @@ def test_two_runs_of_different_content_leave_the_content_of_one(world: World) ->
         rival.stop()
 
 
-@pytest.mark.parametrize("asked", [DAY, SPAN], ids=["a day", "a span"])
+@pytest.mark.parametrize("body", [DAY, SPAN], ids=["a day", "a span"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, object], world: World) -> None:
+def test_a_killed_run_is_finished_by_the_next(stage: str, body: dict[str, object], world: World) -> None:
     """After SIGKILL the next run completes the period, and does not copy again what is stored."""
     world.issue(shards())
     victim = world.start()
     hold = world.stack.faults.add(kind="hold", **STAGES[stage])
-    running = world.pool.submit(_ignoring_errors, world, victim, asked)
+    running = world.pool.submit(_ignoring_errors, world, victim, body)
     hold.wait_until_reached()
     wait_for(lambda: _is_stable(world))
     victim.kill()
@@ -153,7 +153,7 @@ def test_a_killed_run_is_finished_by_the_next(stage: str, asked: dict[str, objec
     wait_for(lambda: _is_stable(world))  # bytes that have arrived may still become visible
     done = set(world.objects())
     world.forget_requests()
-    assert world.call(asked).status == 200
+    assert world.call(body).status == 200
     world.check_right()
     again = {request.name.removeprefix(FOLDER) for request in world.stack.storage.requests.of("upload.put")}
     assert again == set(shards()) - done
@@ -173,9 +173,9 @@ def test_a_run_finishes_after_sigterm(world: World) -> None:
     assert only(world.call())["status"] == "unchanged"
 
 
-def _ignoring_errors(world: World, victim: ScannedFunction, asked: dict[str, object]) -> None:
+def _ignoring_errors(world: World, victim: ScannedFunction, body: dict[str, object]) -> None:
     try:
-        world.call(asked, victim)
+        world.call(body, victim)
     except OSError:
         return
 
@@ -249,7 +249,7 @@ def test_every_call_of_a_span_makes_progress_however_little_time_it_has(world: W
 
 
 def test_a_late_delete_of_a_manifest_does_not_remove_a_newer_one(world: World) -> None:
-    """The bucket holds the DELETE for longer than STALL_SECONDS; the run sends it again and writes its manifest meanwhile."""
+    """The bucket delays the DELETE beyond STALL_SECONDS; the run sends it again and writes its manifest meanwhile."""
     world.issue(shards(1, mark="old", size=1000))
     assert world.call().status == 200
     world.issue(shards(1, mark="new", size=1000))

@@ -309,7 +309,7 @@ def test_a_dripping_service_delays_the_answer_by_at_most_fifty_seconds_after_the
 
 
 @pytest.mark.parametrize("purpose", [Purpose.DRY_RUN, Purpose.ENQUEUE])
-def test_a_call_that_plans_ends_in_time_too(world: World, start_app: StartApp, purpose: Purpose) -> None:
+def test_a_dry_run_and_an_enqueue_end_in_time_too(world: World, start_app: StartApp, purpose: Purpose) -> None:
     world.stack.faults.add("object.list", **DRIP)
     began = time.monotonic()
     results = start_app().export(ExportRequest((day(1), day(2)), skip_complete=True, purpose=purpose), Log())

@@ -123,7 +123,8 @@ CLOUD_STORAGE = [
     bucket("the manifest is written and the answer is lost", "object.insert", kind="lose_answer"),
     bucket("Cloud Storage is down at the manifest", "object.insert", "upstream-unavailable", kind="status", status=503,
            times=None),
-    bucket("Cloud Storage refuses the declared checksum", "upload.put", "integrity", kind="status", status=400, times=None),
+    bucket("Cloud Storage refuses the declared checksum", "upload.put", "integrity", kind="status", status=400,
+           times=None),
 ]  # fmt: skip
 
 
@@ -248,7 +249,7 @@ def test_a_service_is_not_called_again_before_its_retry_after(world: World) -> N
 
 
 def test_the_listing_is_requested_once_when_all_links_have_expired(world: World) -> None:
-    """Four copies find their links expired at the same moment: one requests the listing, all continue with its links."""
+    """Four copies find their links expired at the same moment: one requests the listing, all use the new links."""
     world.issue(shards(4, size=600_000))
     world.stack.faults.add("link.get", "delay", seconds=0.5, times=4)
     world.stack.faults.add("link.get", "status", status=400, body="<Code>ExpiredToken</Code>", times=4)

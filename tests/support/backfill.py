@@ -14,7 +14,7 @@ from local.storage.objects import Change
 
 FIRST_DAY = date(2020, 1, 1)
 ROUNDS = 4
-"""After so many `enqueue` calls, each with its tasks done, every period is complete: a 404 ends a period's task at most three times."""
+"""After so many `enqueue` calls, each with its tasks done, all periods are complete: a 404 ends up to three of its tasks."""
 ROUND_S = 100.0
 
 FAULTS: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Links that must be refused, by kind of defect: the unit test uses all of them, the test over HTTP one of each kind."""
+"""Links that must be refused, by kind of defect: the unit test uses them all, the test over HTTP one of each kind."""
 
 HOSTILE_LINKS: dict[str, dict[str, tuple[str, str]]] = {
     "another origin": {

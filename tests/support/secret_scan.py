@@ -1,4 +1,4 @@
-"""A search for what no answer, log line or error may contain: the API key, a link's query, an upload session's address."""
+"""A search for what no answer, log line or error may contain: the API key, a link's query, an upload session's URL."""
 
 import re
 

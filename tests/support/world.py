@@ -1,4 +1,4 @@
-"""A world to break: the stand-ins, the function in its own process, and a watcher that checks every change of the bucket."""
+"""A world to break: the stand-ins, the function in its own process, and a watcher of every change of the bucket."""
 
 import json
 import time

@@ -35,6 +35,6 @@ def test_every_period_costs_its_operations() -> None:
     assert estimate(100, GB, 1, paid).copying_usd == pytest.approx(100 * (2 * 0.001 + 4 * 0.01))
 
 
-def test_the_document_is_renewed_from_the_assumptions() -> None:
+def test_the_backfill_document_is_renewed_from_the_assumptions() -> None:
     assert renewed("<!-- estimates -->\nold\n<!-- /estimates -->").splitlines()[1].startswith("| span | a period |")
     assert "old" not in renewed("<!-- assumptions -->\nold\n<!-- /assumptions -->")

@@ -77,7 +77,7 @@ def test_a_success_resets_the_count_of_failures(circuit: CircuitBreaker) -> None
     assert not is_open(circuit)
 
 
-def test_failures_of_one_period_count_once(circuit: CircuitBreaker) -> None:
+def test_failures_of_one_period_count_once_for_the_circuit(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES * 2):
         fail(circuit, period="2022-04-01")
     assert not is_open(circuit)
@@ -96,7 +96,7 @@ def test_a_failure_does_not_count_if_another_attempt_succeeded_meanwhile(circuit
     assert not is_open(circuit), "the success reset the count"
 
 
-def test_an_error_that_is_not_an_outage_counts_neither_way(circuit: CircuitBreaker) -> None:
+def test_an_error_that_is_not_an_outage_does_not_change_the_circuit(circuit: CircuitBreaker) -> None:
     for _ in range(FAILURES - 1):
         fail(circuit)
     for _ in range(FAILURES):

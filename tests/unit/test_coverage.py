@@ -169,7 +169,7 @@ def test_from_and_to_bound_the_periods_of_coverage() -> None:
     assert statuses(found) == {"2022-04-05": "missing", "2022-04-06": "complete", "2022-04-07": "missing"}
 
 
-def test_to_adds_no_period_that_is_not_due() -> None:
+def test_a_later_to_adds_no_period_that_is_not_due() -> None:
     found = answered(parsed({"to": "2022-12-31"}), daily("2022-04-09"))
     assert list(statuses(found)) == ["2022-04-09"]
 
@@ -246,14 +246,14 @@ def test_every_period_that_is_due_is_either_complete_or_missing(
 ) -> None:
     """Each of them once, whichever have a manifest."""
     due = list(available_within(frequency, first=first, last=date.max, now=NOW))[::-1]
-    landed = {due[number % len(due)] for number in has}
+    exported = {due[number % len(due)] for number in has}
     kind = (Aggregation.INTERACTION, frequency)
-    summaries = {Export(kind[0], period): summary(Export(kind[0], period)) for period in landed}
+    summaries = {Export(kind[0], period): summary(Export(kind[0], period)) for period in exported}
     query = {"aggregation": "interaction", "frequency": str(frequency), "from": str(first)}
     (export,) = answered(parsed(query), summaries, kind=kind).exports
     assert [each.export.period for each in export.periods] == due
-    assert {each.export.period for each in export.complete} == landed
-    assert set(export.missing) == set(due) - landed
+    assert {each.export.period for each in export.complete} == exported
+    assert set(export.missing) == set(due) - exported
 
 
 def test_timestamps_are_written_in_utc_to_the_second() -> None:

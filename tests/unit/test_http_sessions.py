@@ -6,7 +6,7 @@ from analytics_export.http import session
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_session_has_the_given_number_of_connections_and_no_retries(scheme: str) -> None:
+def test_an_http_session_has_the_given_number_of_connections_and_no_retries(scheme: str) -> None:
     adapter = session(connections=7).get_adapter(f"{scheme}://storage.example/")
     assert type(adapter) is type(session(connections=1).get_adapter("http://storage.example/"))
     pool = adapter.poolmanager.connection_from_url(f"{scheme}://storage.example/")
@@ -14,7 +14,7 @@ def test_a_session_has_the_given_number_of_connections_and_no_retries(scheme: st
     assert adapter.max_retries.total == 0
 
 
-def test_a_session_ignores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_http_session_ignores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     made = session(connections=1)
     assert made.merge_environment_settings("https://storage.example/", {}, None, None, None)["proxies"] == {}

@@ -83,7 +83,7 @@ def test_importing_main_reads_no_environment_opens_no_socket_and_loads_no_client
         ("import google.cloud.tasks_v2", "heavy", "google.cloud.tasks_v2"),
     ],
 )
-def test_a_main_that_does_more_at_import_is_detected(tmp_path: Path, line: str, kind: str, seen: str) -> None:
+def test_a_main_module_that_does_more_at_import_is_detected(tmp_path: Path, line: str, kind: str, seen: str) -> None:
     (tmp_path / "main.py").write_text(f"{line}\n")
     assert seen in imported(source=tmp_path)[kind]
 

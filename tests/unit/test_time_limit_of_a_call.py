@@ -1,4 +1,4 @@
-"""Every call ends in time: its connections are closed, hanging work is left behind and named, and hanging calls stay few."""
+"""Every call ends in time: its connections are closed, hanging work is left behind and named, hanging calls are few."""
 
 import socket
 import threading

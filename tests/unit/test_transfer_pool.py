@@ -192,7 +192,7 @@ def test_a_header_read_that_waits_when_the_call_ends_gets_deadline(call: Call) -
     assert ended == ["deadline"]
 
 
-def test_map_keeps_the_order_and_raises_an_error(call: Call) -> None:
+def test_map_of_the_pool_keeps_the_order_and_raises_an_error(call: Call) -> None:
     assert call.pool.map(lambda number: number * 2, [1, 2, 3]) == [2, 4, 6]
     with pytest.raises(DeadlineReached):
         call.pool.map(lambda _: (_ for _ in ()).throw(DeadlineReached("x")), [1])

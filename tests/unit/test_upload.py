@@ -1,4 +1,4 @@
-"""What a resumable upload sends, and what each answer of Cloud Storage means: done, kept, interrupted, lost, refused."""
+"""What a resumable upload sends, and what Cloud Storage's answers mean: kept, done, interrupted, lost, refused."""
 
 import io
 import json
@@ -134,7 +134,7 @@ def test_a_broken_connection_interrupts_an_upload_without_showing_the_session_ur
 
 
 @pytest.mark.parametrize("status", [204, 302, 401, 403, 409, 413])
-def test_an_upload_is_misconfigured_with_status(status: int) -> None:
+def test_an_upload_is_a_misconfiguration_with_status(status: int) -> None:
     with pytest.raises(Misconfigured, match=f"{status}.*granular/a.csv"):
         outcome(answer(status))
 

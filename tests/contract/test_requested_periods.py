@@ -13,7 +13,7 @@ SCHEDULED = {"X-CloudScheduler-ScheduleTime": "2022-04-04T09:00:00Z"}
 
 
 def listings(stack: Stack) -> list[str]:
-    """The periods that Usercentrics was asked for."""
+    """The periods that were requested from the export service."""
     return [request.name for request in stack.exports.requests.of("export.list")]
 
 
@@ -36,29 +36,29 @@ def test_date_means_the_period_that_contains_the_day(
     assert listings(stack) == [f"{aggregation}-{dates}"]
 
 
-def test_from_and_to_mean_every_period_that_has_a_day_of_the_span(stack: Stack, function: ScannedFunction) -> None:
+def test_from_and_to_mean_every_period_with_a_day_in_the_span(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "granular", "frequency": "weekly", "from": "2022-04-03", "to": "2022-04-11"})
     assert statuses(answer) == {"2022-03-28": "copied", "2022-04-04": "copied", "2022-04-11": "copied"}
     assert len(listings(stack)) == 3
 
 
-def test_a_span_leaves_out_what_is_not_finished(function: ScannedFunction) -> None:
+def test_a_span_leaves_out_unfinished_periods(function: ScannedFunction) -> None:
     answer = function.post(span("2022-04-02", "2022-04-10"), headers=SCHEDULED)
     assert list(statuses(answer)) == ["2022-04-02", "2022-04-03"]
 
 
-def test_a_span_of_which_nothing_is_finished_is_wholly_in_the_bucket(stack: Stack, function: ScannedFunction) -> None:
+def test_a_span_without_a_finished_period_is_answered_200(stack: Stack, function: ScannedFunction) -> None:
     answer = function.post(span("2022-04-04", "2022-04-10"), headers=SCHEDULED)
     assert (answer.status, exports(answer)) == (200, [])
     assert listings(stack) == []
 
 
-def test_last_means_so_many_finished_periods(function: ScannedFunction) -> None:
+def test_last_selects_so_many_finished_periods(function: ScannedFunction) -> None:
     answer = function.post({"aggregation": "granular", "frequency": "monthly", "last": 3}, headers=SCHEDULED)
     assert list(statuses(answer)) == ["2022-01-01", "2022-02-01", "2022-03-01"]
 
 
-def test_a_span_skips_what_is_complete_without_asking(stack: Stack, function: ScannedFunction) -> None:
+def test_a_span_skips_complete_periods_without_a_request(stack: Stack, function: ScannedFunction) -> None:
     only(function.post(DAY))
     stack.exports.requests.clear()
     stack.storage.requests.clear()
@@ -71,7 +71,7 @@ def test_a_span_skips_what_is_complete_without_asking(stack: Stack, function: Sc
     assert complete["bytes"] == sum(info.size for info in stack.exports.files("granular-2022-04-01").values())
 
 
-def test_last_skips_what_is_complete_without_asking(stack: Stack, function: ScannedFunction) -> None:
+def test_last_skips_complete_periods_without_a_request(stack: Stack, function: ScannedFunction) -> None:
     request = {"aggregation": "granular", "frequency": "daily", "last": 2}
     function.post(request, headers=SCHEDULED)
     stack.exports.requests.clear()
@@ -79,7 +79,7 @@ def test_last_skips_what_is_complete_without_asking(stack: Stack, function: Scan
     assert listings(stack) == []
 
 
-def test_refresh_compares_what_is_complete(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
+def test_refresh_compares_complete_periods(stack: Stack, function: ScannedFunction, bucket: Bucket) -> None:
     function.post(span("2022-04-01", "2022-04-02"))
     stack.exports.put("granular-2022-04-01", {file(0): b"issued,again\n1,2\n"})
     answer = function.post(span("2022-04-01", "2022-04-02", refresh=True))
@@ -119,7 +119,7 @@ def test_an_invalid_manifest_does_not_count_as_complete(function: ScannedFunctio
         pytest.param("monthly", "2022-04-01", datetime(2022, 5, 1, 8, tzinfo=UTC), id="monthly, the 1st"),
     ],
 )
-def test_a_finished_period_is_available_from_eight_on_the_day_after(
+def test_a_finished_period_is_copied_from_8_utc_on_the_day_after(
     stack: Stack, function: ScannedFunction, frequency: str, day: str, available_at: datetime
 ) -> None:
     request = {"aggregation": "granular", "frequency": frequency, "date": day}
