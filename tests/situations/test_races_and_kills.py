@@ -287,7 +287,7 @@ def test_the_manifest_of_a_slower_run_does_not_outlive_the_files_it_names(world:
 
 
 def test_a_manifest_is_not_restored_while_an_abandoned_upload_may_still_finish(world: World) -> None:
-    """Cloud Storage finishes the abandoned upload later; until then the old manifest would be true, and then wrong."""
+    """Cloud Storage finishes the abandoned upload later; a restored manifest would then be wrong."""
     world.issue(shards(1, mark="old"))
     assert world.call().status == 200
     world.issue(shards(1, mark="new"))

@@ -80,8 +80,8 @@ def marks(export: ExportCoverage, *, is_open_ended: bool = True) -> dict[date, M
 )
 def test_every_period_has_one_cell_with_its_status(frequency: Frequency, first: date, missing: set[int]) -> None:
     (export,) = covered_since(first, frequency=frequency, missing=missing).exports
-    shown_text = marks(export, is_open_ended=False)
-    assert shown_text == {
+    shown = marks(export, is_open_ended=False)
+    assert shown == {
         each.export.period.start: Mark.MISSING if each.complete is None else Mark.COMPLETE for each in export.periods
     }
 
