@@ -185,7 +185,7 @@ def test_a_retry_after_beyond_the_calendar_is_not_a_defect(stack: Stack, functio
 
 @pytest.mark.ours_only
 def test_one_bad_period_of_many_files_does_not_starve_the_others(stack: Stack, function: ScannedFunction) -> None:
-    """Its files are given up at once, while others succeed: the source is not down."""
+    """Its files are given up at the same time, while others succeed: the source is not down."""
     issue(stack, 60)
     first = "granular-2022-04-01"
     stack.exports.put(first, {file(number, first): b"a,b\n" for number in range(16)})

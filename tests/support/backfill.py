@@ -14,7 +14,7 @@ from local.storage.objects import Change
 
 FIRST_DAY = date(2020, 1, 1)
 ROUNDS = 4
-"""A round is a call with `enqueue`, and its tasks. After so many, all periods are complete: a day has up to three 404s."""
+"""A round is one `enqueue` call and its tasks. After these all periods are complete: a day has up to three 404s."""
 ROUND_S = 100.0
 
 FAULTS: list[dict[str, Any]] = [

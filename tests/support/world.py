@@ -50,7 +50,7 @@ class World:
         self._begin()
 
     def _begin(self) -> None:
-        """Without an export of the period yet."""
+        """Begin without an export of the period."""
         self.whole: set[str] = set()
         self.stack.exports.remove(PREFIX)
         self.stack.storage.on_change(self._watch)

@@ -133,9 +133,7 @@ def test_all_waits_together_stay_within_the_budget_and_the_run(deadline_s: float
 def test_the_retry_budget_is_shorter_than_a_links_life_and_that_shorter_than_the_deadline() -> None:
     assert BUDGET_S < LINK_LIFE_S < DEFAULT_DEADLINE_S
     assert DEFAULT_DEADLINE_S + GRACE_S < PLATFORM_S
-    assert (
-        TRIES_WITHOUT_PROGRESS - 1
-    ) * LONGEST_RETRY_AFTER_S > BUDGET_S  # the time limit ends what the count does not
+    assert (TRIES_WITHOUT_PROGRESS - 1) * LONGEST_RETRY_AFTER_S > BUDGET_S  # the time ends what the count does not
 
 
 def test_a_try_that_fails_after_the_grace_ends_with_the_run_and_says_what_failed(time: FakeTime) -> None:
