@@ -1,4 +1,4 @@
-"""One delivery of a task: a POST to the function with Cloud Tasks' headers, and the status that counts as the answer."""
+"""One delivery of a task: a POST to the function with Cloud Tasks' headers, and the status that it results in."""
 
 import contextlib
 import http.client
