@@ -76,7 +76,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
         "CLOUDSDK_CORE_PROJECT": "bench",
-        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it requires an MD5 from the bucket, which would slow every peer down
+        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it needs an MD5 of the bucket, which would slow down every peer
     }
 
 
