@@ -17,7 +17,7 @@ Places (`where`; shell wildcards are allowed, such as `upload.*`):
     upload.finish                                           every byte has arrived, the object does not exist yet
     bucket.get  bucket.insert  bucket.permissions
     secret.access                                           here `status` is the name of a gRPC code
-    task.create  task.list  queue.get  queue.pause  queue.resume  queue.purge
+    task.create  task.list  queue.get  queue.pause  queue.resume  queue.purge  queue.permissions
                                                             Cloud Tasks; likewise
     task.deliver                                            Cloud Tasks calls the function; `status` replaces the
                                                             function's answer
