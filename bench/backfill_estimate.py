@@ -49,16 +49,16 @@ class Estimate:
     """As long as the copies are kept."""
 
 
-def estimate(periods: int, bytes_a_period: float, instances: int, given: Assumptions) -> Estimate:
+def estimate(periods: int, bytes_a_period: float, instances: int, assumed: Assumptions) -> Estimate:
     """Compute the estimate; an instance works on one period at a time."""
-    busy_s = periods * (given.overhead_s + bytes_a_period / given.bytes_per_s)
-    instance_usd = busy_s * (given.vcpu_s_usd + given.gib * given.gib_s_usd)
-    calls_usd = periods * (given.task_operations * given.task_operation_usd + given.writes * given.write_usd)
-    storage_usd = periods * bytes_a_period / GB * given.storage_gb_month_usd
+    busy_s = periods * (assumed.overhead_s + bytes_a_period / assumed.bytes_per_s)
+    instance_usd = busy_s * (assumed.vcpu_s_usd + assumed.gib * assumed.gib_s_usd)
+    calls_usd = periods * (assumed.task_operations * assumed.task_operation_usd + assumed.writes * assumed.write_usd)
+    storage_usd = periods * bytes_a_period / GB * assumed.storage_gb_month_usd
     return Estimate(busy_s / instances, instance_usd + calls_usd, storage_usd)
 
 
-def table(given: Assumptions) -> str:
+def table(assumed: Assumptions) -> str:
     """Return the table of the estimates."""
     fleets = " | ".join(f"{count} instances" for count in FLEETS)
     lines = [
@@ -67,31 +67,31 @@ def table(given: Assumptions) -> str:
     ]
     for span, periods in SPANS.items():
         for size, bytes_a_period in SIZES.items():
-            made = [estimate(periods, bytes_a_period, instances, given) for instances in FLEETS]
-            times = " | ".join(_time(each.seconds) for each in made)
+            estimates = [estimate(periods, bytes_a_period, instances, assumed) for instances in FLEETS]
+            times = " | ".join(_time(each.seconds) for each in estimates)
             lines.append(
-                f"| {span} | {size} | {_bytes(periods * bytes_a_period)} | {times} | {_usd(made[0].copying_usd)} "
-                f"| {_usd(made[0].storage_usd_a_month)} |"
+                f"| {span} | {size} | {_bytes(periods * bytes_a_period)} | {times} | {_usd(estimates[0].copying_usd)} "
+                f"| {_usd(estimates[0].storage_usd_a_month)} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def assumptions(given: Assumptions) -> str:
+def assumptions(assumed: Assumptions) -> str:
     """Return the table of the assumptions."""
-    prices = f"{given.vcpu_s_usd:.6f} USD a vCPU-second, {given.gib_s_usd:.7f} USD a GiB-second"
-    tasks = f"{given.task_operation_usd * 10**6:.2f} USD a million"
-    writes = f"{given.write_usd * 1000:.2f} USD a thousand"
+    prices = f"{assumed.vcpu_s_usd:.6f} USD a vCPU-second, {assumed.gib_s_usd:.7f} USD a GiB-second"
+    tasks = f"{assumed.task_operation_usd * 10**6:.2f} USD a million"
+    writes = f"{assumed.write_usd * 1000:.2f} USD a thousand"
     rows = {
         "bytes a second of an instance: half of what one vCPU can do at the measured 1.24 CPU-s a GiB": (
-            f"{given.bytes_per_s / MB:.0f} MB/s"
+            f"{assumed.bytes_per_s / MB:.0f} MB/s"
         ),
         "a period without its bytes: some ten requests of 30 ms, and the way through the queue": (
-            f"{given.overhead_s} s"
+            f"{assumed.overhead_s} s"
         ),
-        f"an instance: 1 vCPU and {given.gib} GiB": prices,
-        f"Cloud Tasks: {given.task_operations} operations a period": tasks,
-        f"Cloud Storage: {given.writes} class A operations a period of one file": writes,
-        "storage": f"{given.storage_gb_month_usd} USD a GB and month",
+        f"an instance: 1 vCPU and {assumed.gib} GiB": prices,
+        f"Cloud Tasks: {assumed.task_operations} operations a period": tasks,
+        f"Cloud Storage: {assumed.writes} class A operations a period of one file": writes,
+        "storage": f"{assumed.storage_gb_month_usd} USD a GB and month",
     }
     lines = ["| assumption | figure |", "| --- | --- |", *(f"| {name} | {figure} |" for name, figure in rows.items())]
     return "\n".join(lines) + "\n"
@@ -99,8 +99,8 @@ def assumptions(given: Assumptions) -> str:
 
 def renewed(text: str) -> str:
     """Return the document with new tables."""
-    made = {"assumptions": assumptions(Assumptions()), "estimates": table(Assumptions())}
-    return BETWEEN_MARKERS.sub(lambda match: match[1] + made[match[2]] + match[3], text)
+    new = {"assumptions": assumptions(Assumptions()), "estimates": table(Assumptions())}
+    return BETWEEN_MARKERS.sub(lambda match: match[1] + new[match[2]] + match[3], text)
 
 
 def _time(seconds: float) -> str:

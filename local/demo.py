@@ -50,9 +50,9 @@ class _Show:
         say(f"  {_summary(answer)}")
         return answer
 
-    def expect(self, what: str, *, holds: bool) -> None:
+    def expect(self, what: str, *, passes: bool) -> None:
         """Print and collect a check that fails."""
-        if not holds:
+        if not passes:
             self.failed.append(what)
             say(f"  FAILED: {what}")
 
@@ -95,17 +95,17 @@ def _export_all(show: _Show, stack: Stack) -> None:
     for aggregation in AGGREGATIONS:
         for frequency, (day, prefix) in PERIODS.items():
             answer = show.call({"aggregation": aggregation, "frequency": frequency, "date": day})
-            show.expect(f"{frequency} {aggregation} is copied", holds=_status(answer) == (200, "copied"))
+            show.expect(f"{frequency} {aggregation} is copied", passes=_status(answer) == (200, "copied"))
             blobs = stack.client().list_blobs(stack.bucket, prefix=f"{aggregation}/{frequency}/")
             copied = {blob.name.rsplit("/", 1)[1]: blob.crc32c for blob in blobs}
             source = {name: info.crc32c for name, info in stack.exports.files(prefix.format(aggregation)).items()}
-            show.expect(f"the {frequency} {aggregation} files equal their source", holds=copied == source)
+            show.expect(f"the {frequency} {aggregation} files equal their source", passes=copied == source)
 
 
 def _export_again(show: _Show) -> None:
     show.title("2. One of them again: the bucket is compared with the source, and nothing is copied twice")
     answer = show.call({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"})
-    show.expect("nothing is copied again", holds=_status(answer) == (200, "unchanged"))
+    show.expect("nothing is copied again", passes=_status(answer) == (200, "unchanged"))
 
 
 def _export_too_early(show: _Show, stack: Stack) -> None:
@@ -114,8 +114,8 @@ def _export_too_early(show: _Show, stack: Stack) -> None:
     headers = {"X-CloudScheduler-ScheduleTime": f"{TOO_EARLY:%Y-%m-%dT%H:%M:%SZ}"}
     answer = show.call({"aggregation": "granular", "frequency": "daily"}, headers)
     stack.clock.fixed = None
-    show.expect("it is not available yet", holds=_status(answer) == (503, "not_available"))
-    show.expect("the answer says when to try again", holds="Retry-After" in answer.headers)
+    show.expect("it is not available yet", passes=_status(answer) == (503, "not_available"))
+    show.expect("the answer says when to try again", passes="Retry-After" in answer.headers)
 
 
 def _show_tree(show: _Show, folder: Path) -> None:
@@ -128,7 +128,7 @@ def _show_tree(show: _Show, folder: Path) -> None:
         previous = path.parent
         say(f"    {path.name:<58}{path.stat().st_size:>9,} bytes")
     expected = 2 * len(PERIODS) * (SHARDS + 1)
-    show.expect(f"there are {expected} objects", holds=len(files) == expected)
+    show.expect(f"there are {expected} objects", passes=len(files) == expected)
 
 
 def _show_manifest(show: _Show, folder: Path) -> None:
@@ -144,8 +144,8 @@ def _show_manifest(show: _Show, folder: Path) -> None:
         else:
             say(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
     names = [described["name"] for described in manifest.get("objects", [])]
-    holds = len(names) == SHARDS and all((folder / name).is_file() for name in names)
-    show.expect("the manifest names the period's files, and they exist", holds=holds)
+    passes = len(names) == SHARDS and all((folder / name).is_file() for name in names)
+    show.expect("the manifest names the period's files, and they exist", passes=passes)
 
 
 def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
@@ -158,8 +158,8 @@ def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
         name = rates.ACTIONS.get(action, f"unknown code {action}")
         say(f"  {action} {name:<24}{sums.decisions:>7,} decisions {sums.opt_in_rate:>7.1%} opt-in")
     counted = rates.counted_decisions(_day(stack, "granular"))
-    show.expect("the opt-in rates equal those of the source", holds=found == counted)
-    show.expect("accept all is opt-in, deny all is not", holds=[found[0].opt_in_rate, found[1].opt_in_rate] == [1, 0])
+    show.expect("the opt-in rates equal those of the source", passes=found == counted)
+    show.expect("accept all is opt-in, deny all is not", passes=[found[0].opt_in_rate, found[1].opt_in_rate] == [1, 0])
 
 
 def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
@@ -170,7 +170,7 @@ def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
         shares = f"interaction rate {sums.interaction_rate:.1%}, accept rate {sums.accept_rate:.1%}"
         say(f"  {device:<8}{sums.displays:>7,} displays {sums.interactions:>7,} interactions   {shares}")
     counted = rates.counted_interactions(_day(stack, "interaction"))
-    show.expect("the interaction and accept rates equal those of the source", holds=found == counted)
+    show.expect("the interaction and accept rates equal those of the source", passes=found == counted)
 
 
 def _backfill(show: _Show, stack: Stack) -> None:
@@ -178,8 +178,8 @@ def _backfill(show: _Show, stack: Stack) -> None:
     stack.exports.rows = 20
     queue = stack.tasks.queue
     counts = [_spans(show, {**QUARTER, "dry_run": True}), _spans(show, {**QUARTER, "enqueue": True})]
-    show.expect("the dry run shows what is missing", holds=counts[0] == (200, {"complete": 1, "planned": 90}))
-    show.expect("each of these days is queued", holds=counts[1] == (202, {"complete": 1, "queued": 90}))
+    show.expect("the dry run shows what is missing", passes=counts[0] == (200, {"complete": 1, "planned": 90}))
+    show.expect("each of these days is queued", passes=counts[1] == (202, {"complete": 1, "queued": 90}))
     queue.targets = [show.function.url]
     sys.stdout.write("  tasks in the queue:")
     until = time.monotonic() + QUEUE_S
@@ -188,7 +188,7 @@ def _backfill(show: _Show, stack: Stack) -> None:
         sys.stdout.flush()
         time.sleep(0.3)
     say(f" {left}")
-    show.expect("the quarter is complete", holds=_spans(show, {**QUARTER, "dry_run": True}) == (200, {"complete": 91}))
+    show.expect("the quarter is complete", passes=_spans(show, {**QUARTER, "dry_run": True}) == (200, {"complete": 91}))
 
 
 def _spans(show: _Show, fields: Mapping[str, object]) -> tuple[int, dict[str, int]]:
@@ -221,7 +221,7 @@ def _ask_coverage(show: _Show) -> None:
     once = {"daily": (1, 9), "weekly": (1, 1), "monthly": (1, 0)}
     expected = {(aggregation, frequency): count for aggregation in AGGREGATIONS for frequency, count in once.items()}
     expected["granular", "daily"] = (10, 0)  # the quarter
-    show.expect("the exported periods are complete, and the others missing", holds=counts == expected)
+    show.expect("the exported periods are complete, and the others missing", passes=counts == expected)
     say("  In a browser this is a page: `make serve` keeps everything running and prints the address.")
 
 

@@ -1,4 +1,4 @@
-"""Made-up reports: the same aggregation, file prefix, shard and number of rows give the same bytes.
+"""Made-up reports: the same aggregation, file prefix, shard and number of rows produce the same bytes.
 
 [pure] They contain counts, as the real reports do: a row is one combination of the text columns, and `total` or
 `number` says how often it occurred. So sum the counts; the number of rows means nothing.

@@ -50,18 +50,18 @@ class FaultInjection:
 
         The request's operation and name must be set. `body_bytes` is the length of its body.
         """
-        taken = self._faults.take(self._request.operation, self._request.name)
-        self.active += taken
-        at_bytes = list(self._at_bytes(taken, body_bytes))
+        matching = self._faults.take(self._request.operation, self._request.name)
+        self.active += matching
+        at_bytes = list(self._at_bytes(matching, body_bytes))
         self.byte_faults = sorted(at_bytes, key=lambda each: each.after_bytes)
         later = {id(each.fault) for each in at_bytes}
-        return self._act_before([fault for fault in taken if id(fault) not in later], overwrite)
+        return self._act_before([fault for fault in matching if id(fault) not in later], overwrite)
 
     def inject_later(self, operation: str, *, overwrite: Overwrite | None) -> Outcome | None:
         """Do the same for a later stage of the request, such as `upload.finish`."""
-        taken = self._faults.take(operation, self._request.name)
-        self.active += taken
-        return self._act_before(taken, overwrite, operation)
+        matching = self._faults.take(operation, self._request.name)
+        self.active += matching
+        return self._act_before(matching, overwrite, operation)
 
     def find(self, kind: Kind) -> Fault | None:
         """The active fault of this kind, or None."""
@@ -119,8 +119,8 @@ class FaultInjection:
         time.sleep(THROTTLE_STEP_S)
         return max(1, int(throttle.bytes_per_s * THROTTLE_STEP_S))
 
-    def _at_bytes(self, taken: list[Fault], body_bytes: int) -> Iterator[ByteFault]:
-        for fault in taken:
+    def _at_bytes(self, matching: list[Fault], body_bytes: int) -> Iterator[ByteFault]:
+        for fault in matching:
             if fault.kind not in AT_A_BYTE:
                 continue
             if fault.after_bytes is not None:

@@ -45,7 +45,7 @@ def _refusal(state: State, head: RequestHead) -> Response | None:
     if SIGNATURE not in head.query:
         return error(403, "Anonymous caller does not have storage.objects.get access.")
     if head.method != "GET" or not state.links.is_genuine(head.path, head.query):
-        return error(403, "Access denied: the signature fits another request.", "SignatureDoesNotMatch")
+        return error(403, "Access denied: the signature does not match the request.", "SignatureDoesNotMatch")
     if state.links.is_expired(head.query):
         return error(400, "The provided token has expired.", "ExpiredToken")
     return None

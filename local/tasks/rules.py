@@ -75,7 +75,7 @@ def task_id(request: CreateTaskRequest) -> str | None:
     """
     if not request.task.name:
         return None
-    queue, separator, given = request.task.name.rpartition("/tasks/")
+    queue, separator, new_id = request.task.name.rpartition("/tasks/")
     if not separator or not QUEUE_NAME.fullmatch(queue):
         raise Refused(
             "Task name must be formatted: "
@@ -86,12 +86,12 @@ def task_id(request: CreateTaskRequest) -> str | None:
             f"The queue name from request ('{request.parent}') must be the same as the queue name in the named task "
             f"('{queue}')."
         )
-    if not TASK_ID.fullmatch(given):
+    if not TASK_ID.fullmatch(new_id):
         raise Refused(
-            f'Task ID "{given}" can contain only letters ([A-Za-z]), numbers ([0-9]), hyphens (-), or underscores (_). '
-            "Task ID must between 1 and 500 characters."
+            f'Task ID "{new_id}" can contain only letters ([A-Za-z]), numbers ([0-9]), hyphens (-), or '
+            "underscores (_). Task ID must between 1 and 500 characters."
         )
-    return given
+    return new_id
 
 
 def check_task(task: Task, *, now: datetime) -> None:

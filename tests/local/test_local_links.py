@@ -62,7 +62,7 @@ def test_a_link_looks_like_a_v4_signature(link: str) -> None:
         ("lines=1-2", 200, DATA, None),
     ],
 )
-def test_a_range_is_answered_206_unless_it_is_not_supported(
+def test_a_supported_range_is_answered_206_and_any_other_200(
     link: str, requested: str, status: int, expected: bytes, content_range: str | None
 ) -> None:
     response = get(link, Range=requested)

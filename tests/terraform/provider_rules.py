@@ -33,16 +33,16 @@ def _of(path: str, rules: dict[str, Any], values: Block) -> Iterator[str]:
                     yield f"{value!r} is none of {', '.join(rules['one_of'])}"
         others = {kind: _siblings(name, rules[kind]) for kind in rules if kind not in {"one_of", "replaces"}}
         for kind, names in others.items():
-            given = [each for each in names if _is_set(block, each)]
+            set_names = [each for each in names if _is_set(block, each)]
             match kind:
-                case "ExactlyOneOf" if len(given) != 1:
-                    yield f"exactly one of {', '.join(names)}, got {given}"
-                case "AtLeastOneOf" if not given:
+                case "ExactlyOneOf" if len(set_names) != 1:
+                    yield f"exactly one of {', '.join(names)}, got {set_names}"
+                case "AtLeastOneOf" if not set_names:
                     yield f"at least one of {', '.join(names)}"
-                case "ConflictsWith" if name in given and len(given) > 1:
-                    yield f"not together: {', '.join(given)}"
-                case "RequiredWith" if name in given and len(given) < len(names):
-                    yield f"all or none of {', '.join(names)}, got {given}"
+                case "ConflictsWith" if name in set_names and len(set_names) > 1:
+                    yield f"not together: {', '.join(set_names)}"
+                case "RequiredWith" if name in set_names and len(set_names) < len(names):
+                    yield f"all or none of {', '.join(names)}, got {set_names}"
 
 
 def _siblings(name: str, paths: list[str]) -> list[str]:

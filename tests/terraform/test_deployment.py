@@ -254,12 +254,12 @@ class TestTables:
 
     def test_match_configured_columns_by_name_or_detect_the_columns(self) -> None:
         tables = resources("everything", "google_bigquery_table")
-        given = tables["files/granular/daily"]["external_data_configuration"][0]
-        assert [column["name"] for column in json.loads(given["schema"])] == ["settingsId", "consent", "action"]
-        assert (given["autodetect"], given["csv_options"][0]["source_column_match"]) == (False, "NAME")
-        assert given["csv_options"][0]["allow_quoted_newlines"]
-        assert given["csv_options"][0]["skip_leading_rows"] == 1
-        assert given["hive_partitioning_options"][0]["require_partition_filter"]
+        configured = tables["files/granular/daily"]["external_data_configuration"][0]
+        assert [column["name"] for column in json.loads(configured["schema"])] == ["settingsId", "consent", "action"]
+        assert (configured["autodetect"], configured["csv_options"][0]["source_column_match"]) == (False, "NAME")
+        assert configured["csv_options"][0]["allow_quoted_newlines"]
+        assert configured["csv_options"][0]["skip_leading_rows"] == 1
+        assert configured["hive_partitioning_options"][0]["require_partition_filter"]
         detected = tables["files/interaction/daily"]["external_data_configuration"][0]
         assert (detected["autodetect"], detected.get("schema")) == (True, None)
 

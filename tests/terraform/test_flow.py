@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.googlesql import GoogleSql
 from tests.terraform.copied_bucket import BUCKET, PREFIX, copied_bucket
+from tests.terraform.googlesql import GoogleSql
 from tests.terraform.terraform_cli import MODULE, applied, outputs
 from tests.terraform.test_googlesql import created
 from tests.terraform.test_queries import statements

@@ -17,8 +17,8 @@ import sqlglot
 from sqlglot import exp
 
 from tests.docs.documents import DOCUMENTS, blocks, code
-from tests.terraform.googlesql import GoogleSql, Refused
 from tests.terraform.copied_bucket import BUCKET, GRANULAR, INTERACTION, PREFIX
+from tests.terraform.googlesql import GoogleSql, Refused
 from tests.terraform.terraform_cli import ROOT
 from tests.terraform.test_googlesql import catalog, created
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, rows, tables, warehouse

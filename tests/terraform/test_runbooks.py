@@ -63,7 +63,7 @@ def test_a_page_has_a_meaning_a_first_command_and_every_section(page: Path) -> N
 @pytest.mark.parametrize("run", ["defaults", "everything", "one_instance"])
 def test_an_alert_has_the_title_of_its_page_and_every_name_filled_in(run: str) -> None:
     for name, policy in policies(run).items():
-        subject, content, _ = carried(policy)
+        subject, content, _ = documentation_of(policy)
         title = page_of(name).read_text().split("\n")[0].removeprefix("# ")
         key = name.removeprefix("missing/")
         assert subject == policy["display_name"] == f"analytics-export: {title.replace('${key}', key)}"
@@ -75,7 +75,7 @@ def test_an_alert_has_the_title_of_its_page_and_every_name_filled_in(run: str) -
 
 def test_without_an_address_an_alert_contains_the_whole_page() -> None:
     for name, policy in policies("defaults").items():
-        _, content, links = carried(policy)
+        _, content, links = documentation_of(policy)
         assert links == []
         assert [section for section in SECTIONS if f"\n## {section}\n" not in content] == []
         assert len(content.splitlines()) == len(page_of(name).read_text().splitlines()) - 2, "without the title"
@@ -83,7 +83,7 @@ def test_without_an_address_an_alert_contains_the_whole_page() -> None:
 
 def test_with_an_address_an_alert_contains_the_first_lines_and_a_link() -> None:
     for name, policy in policies("everything").items():
-        _, content, links = carried(policy)
+        _, content, links = documentation_of(policy)
         assert links == [f"https://example.com/docs/runbooks/{page_of(name).name}"]
         first_lines = page_of(name).read_text().split("\n## ")[0]
         assert len(content.splitlines()) == len(first_lines.splitlines()) - 2
@@ -98,7 +98,7 @@ def test_every_command_can_be_parsed_and_names_existing_resources(run: str) -> N
     queues = {queue["name"]: queue["location"] for queue in resources(run, "google_cloud_tasks_queue").values()}
     checked = 0
     for policy in policies(run).values():
-        for command in commands(carried(policy)[1]):
+        for command in commands(documentation_of(policy)[1]):
             words = shlex.split(command)
             if words[:3] == ["gcloud", "scheduler", "jobs"] and len(words) > 4 and not words[4].startswith("-"):
                 assert words[4] in jobs | {"JOB"}
@@ -113,7 +113,8 @@ def test_every_command_can_be_parsed_and_names_existing_resources(run: str) -> N
 
 def test_an_export_without_a_catch_up_names_the_job_itself() -> None:
     without, with_one = (
-        carried(policies("everything")[f"missing/granular/{frequency}"])[1] for frequency in ("monthly", "daily")
+        documentation_of(policies("everything")[f"missing/granular/{frequency}"])[1]
+        for frequency in ("monthly", "daily")
     )
     assert "jobs run analytics-export-granular-monthly --project" in without
     assert "jobs run analytics-export-granular-daily-catch-up --project" in with_one
@@ -121,7 +122,7 @@ def test_an_export_without_a_catch_up_names_the_job_itself() -> None:
 
 def test_the_alerts_have_the_output_that_adds_a_key() -> None:
     for alert in ("key_missing", "key_refused"):
-        assert outputs("defaults")["add_key_command"] in carried(policies("defaults")[alert])[1]
+        assert outputs("defaults")["add_key_command"] in documentation_of(policies("defaults")[alert])[1]
 
 
 def test_the_readme_of_the_runbooks_sets_exactly_the_names_that_the_pages_use() -> None:

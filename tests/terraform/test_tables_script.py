@@ -41,12 +41,12 @@ def names(entry: dict[str, Any]) -> list[str]:
 def test_the_functions_manifests_become_one_entry_per_export(tmp_path: Path) -> None:
     with copied_bucket(tmp_path) as bucket:
         text = "".join(path.read_text() for path in bucket.glob("some/manifests/**/*.json"))
-    made = tables(tmp_path / "tables.json", text)
-    assert set(made) == {"granular/daily", "granular/weekly", "interaction/daily", "interaction/monthly"}
-    assert names(made["granular/daily"]) == GRANULAR.split(",")
-    assert names(made["interaction/monthly"]) == INTERACTION.split(",")
-    assert made["granular/daily"]["column_match"] == "NAME"
-    assert {column["type"] for entry in made.values() for column in entry["columns"]} == {"STRING"}
+    new_tables = tables(tmp_path / "tables.json", text)
+    assert set(new_tables) == {"granular/daily", "granular/weekly", "interaction/daily", "interaction/monthly"}
+    assert names(new_tables["granular/daily"]) == GRANULAR.split(",")
+    assert names(new_tables["interaction/monthly"]) == INTERACTION.split(",")
+    assert new_tables["granular/daily"]["column_match"] == "NAME"
+    assert {column["type"] for entry in new_tables.values() for column in entry["columns"]} == {"STRING"}
 
 
 def test_terraform_accepts_the_written_file(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_terraform_accepts_the_written_file(tmp_path: Path) -> None:
             "an event", aggregation="interaction", field_delimiter="\t", encoding="ISO-8859-1", compression="GZIP"
         ),
     )
-    made = {table["table_id"] for table in applied("google_bigquery_table", f"-var-file={path}").values()}
-    assert made == {
+    table_ids = {table["table_id"] for table in applied("google_bigquery_table", f"-var-file={path}").values()}
+    assert table_ids == {
         "exports",
         "missing_periods",
         "granular_daily_files",
@@ -79,28 +79,31 @@ def test_columns_of_every_period_are_kept_the_newest_periods_first(tmp_path: Pat
         manifest("a", "b", "A_2", start_date="2022-04-02"),
         manifest("c", "B", "a", start_date="2022-04-03"),
     ]
-    made = tables(tmp_path / "tables.json", "\n".join(found[n] for n in order))["granular/daily"]
-    assert (names(made), made["column_match"]) == (["c", "B", "a", "A_2", "old"], "NAME")
+    entry = tables(tmp_path / "tables.json", "\n".join(found[n] for n in order))["granular/daily"]
+    assert (names(entry), entry["column_match"]) == (["c", "B", "a", "A_2", "old"], "NAME")
 
 
 def test_manual_changes_in_the_file_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "tables.json"
     changed = {"columns": [{"name": "b", "type": "INTEGER"}], "require_partition_filter": True}
     path.write_text(json.dumps({"tables": {"granular/daily": changed, "granular/monthly": {}}}))
-    made = tables(path, manifest("a", "b"))
-    assert made["granular/daily"]["require_partition_filter"]
-    assert made["granular/daily"]["columns"] == [{"name": "a", "type": "STRING"}, {"name": "b", "type": "INTEGER"}]
-    assert made["granular/monthly"] == {}
+    new_tables = tables(path, manifest("a", "b"))
+    assert new_tables["granular/daily"]["require_partition_filter"]
+    assert new_tables["granular/daily"]["columns"] == [
+        {"name": "a", "type": "STRING"},
+        {"name": "b", "type": "INTEGER"},
+    ]
+    assert new_tables["granular/monthly"] == {}
 
 
 def test_only_known_columns_get_a_description(tmp_path: Path) -> None:
     path = tmp_path / "tables.json"
     path.write_text(json.dumps({"tables": {"granular/daily": {"columns": [{"name": "DAY", "description": "mine"}]}}}))
     text = manifest("day", "consent", "number", "x") + manifest("number", "consent", aggregation="interaction")
-    made = tables(path, text)
+    new_tables = tables(path, text)
     described = {
         (key, column["name"]): column["description"]
-        for key, entry in made.items()
+        for key, entry in new_tables.items()
         for column in entry["columns"]
         if "description" in column
     }
@@ -202,8 +205,8 @@ def test_names_that_bigquery_refuses_are_changed_and_matched_by_position(
 def test_after_a_byte_order_mark_columns_are_matched_by_position(tmp_path: Path) -> None:
     """The mark stays in the file and would be part of the first name."""
     text = manifest("a", "b", byte_order_mark=True) + manifest("a", "b", start_date="2022-04-02")
-    made = tables(tmp_path / "tables.json", text)["granular/daily"]
-    assert (names(made), made["column_match"]) == (["a", "b"], "POSITION")
+    entry = tables(tmp_path / "tables.json", text)["granular/daily"]
+    assert (names(entry), entry["column_match"]) == (["a", "b"], "POSITION")
 
 
 def test_a_moved_column_is_reported_if_columns_are_matched_by_position(tmp_path: Path) -> None:
@@ -234,14 +237,16 @@ def test_the_format_of_the_files_is_taken_from_the_newest_manifest(tmp_path: Pat
 
 
 def test_fields_that_no_manifest_has_are_left_to_the_defaults(tmp_path: Path) -> None:
-    made = tables(tmp_path / "tables.json", manifest("a"))["granular/daily"]
-    assert set(made) == {"column_match", "columns"}
+    entry = tables(tmp_path / "tables.json", manifest("a"))["granular/daily"]
+    assert set(entry) == {"column_match", "columns"}
 
 
 def test_columns_of_manifests_with_another_delimiter_are_ignored(tmp_path: Path) -> None:
     old = manifest("a;b", start_date="2022-04-01")
-    made = tables(tmp_path / "tables.json", old + manifest("a", "b", start_date="2022-04-02", field_delimiter=";"))
-    assert (names(made["granular/daily"]), made["granular/daily"]["column_match"]) == (["a", "b"], "NAME")
+    new_tables = tables(
+        tmp_path / "tables.json", old + manifest("a", "b", start_date="2022-04-02", field_delimiter=";")
+    )
+    assert (names(new_tables["granular/daily"]), new_tables["granular/daily"]["column_match"]) == (["a", "b"], "NAME")
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
