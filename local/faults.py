@@ -34,7 +34,7 @@ from fnmatch import fnmatchcase
 from local.request_log import Request
 
 HOLD_LIMIT_S = 60.0
-"""A HOLD or STALL ends after this time at the latest, so that a test ends that never releases it."""
+"""The default of `Fault.seconds`: a HOLD or STALL that is never released ends after it, so that a broken test ends."""
 
 
 class Kind(StrEnum):
@@ -45,7 +45,7 @@ class Kind(StrEnum):
     RESET = "reset"
     """* Break the connection with a TCP reset.
 
-    With `keep_bytes` on upload.put: the session keeps that many bytes of the request.
+    With `keep_bytes` on upload.put: the session keeps at most this many bytes of the request.
     """
     CLOSE = "close"
     """* Close the connection too early, without a reset."""
@@ -95,7 +95,7 @@ class Kind(StrEnum):
 
 @dataclass(eq=False, kw_only=True)
 class Fault:
-    """One switch. Every matching request uses it up by one; it counts as fired only when it acts.
+    """One switch. Every matching request reduces `skip` or `times` by one; the fault counts as fired only when it acts.
 
     `name` is a regular expression, searched in the object's, period's, secret's or task's name.
     The first `skip` matching requests pass; the next `times` are hit (None: all).
@@ -199,7 +199,7 @@ class Faults:
             fault.release()
 
     def take(self, where: str, name: str) -> list[Fault]:
-        """Return the faults that hit this request, in the order in which they were added; each is used up by one."""
+        """Return the faults that hit this request, in the order in which they were added, and reduce their `times`."""
         with self._lock:
             return [fault for fault in self._faults if _matches(fault, where, name) and _spend(fault)]
 

@@ -89,7 +89,7 @@ class FaultInjection:
         self._has_answered = True
         if fault.kind is Kind.REDIRECT:
             return Response(HTTPStatus.FOUND, list(fault.headers.items()))
-        if fault.kind in {Kind.STATUS, Kind.LOSE_SESSION}:
+        if fault.kind is Kind.STATUS:
             usual = self._error_form(self._request.path, int(fault.status), "a fault switch answers this")
             body = usual.body if fault.body is None else fault.body
             return Response(usual.status, _with(usual.headers, fault.headers), body)

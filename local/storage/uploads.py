@@ -1,8 +1,8 @@
 """Resumable uploads: sessions that keep the received bytes, and become an object once they are complete.
 
 The rules, from Google's documentation: until its last byte has arrived, a session keeps multiples of 256 KiB, and
-never fewer bytes than it has reported; a request starts exactly at the first byte that is not kept; the object is made
-only if the declared checksum matches, and the generation precondition, which is checked at the start as well.
+never fewer bytes than it has reported; a request starts exactly at the first byte that is not kept; the object is
+created only if the declared checksum and the generation precondition match. The start checks the precondition as well.
 """
 
 import re

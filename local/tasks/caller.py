@@ -32,7 +32,7 @@ class Caller:
         self.deadline_scale = 1.0
 
     def faults_for(self, task_id: str) -> list[Fault]:
-        """Return the faults that hit the next call with this task; each is used up by one."""
+        """Return the faults that hit the next call with this task, and reduce their `times`."""
         return self._faults.take(OPERATION, task_id)
 
     def note_fired(self, fault: Fault) -> None:
