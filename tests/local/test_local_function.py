@@ -56,7 +56,6 @@ def test_killing_the_function_ends_its_workers(function: FunctionProcess) -> Non
     while _session(pid) and time.monotonic() < until:  # the kernel removes an orphan a moment after its end
         time.sleep(0.02)
     assert _session(pid) == []
-    assert function.output() is not None
 
 
 def test_a_function_that_cannot_start_shows_why(tmp_path: Path) -> None:

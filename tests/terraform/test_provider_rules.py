@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.terraform.provider_rules import RULES, faults, replacing
-from tests.terraform.terraform_cli import MODULE, planned
+from tests.terraform.terraform_cli import planned
 
 RUNS = ("defaults", "no_queue", "one_instance", "everything", "existing_bucket", "own_keys")
 
@@ -85,11 +85,6 @@ def test_values_that_cannot_change_are_also_found_in_blocks() -> None:
         "secret_id": "key",
         "replication": [{"user_managed": [{"replicas": [{"location": "europe-west3"}]}]}],
     }
-
-
-def test_the_readme_lists_what_only_a_real_apply_can_check() -> None:
-    readme = (MODULE / "README.md").read_text()
-    assert "## Seen only on a real apply" in readme
 
 
 def _with(block: dict[str, Any], path: list[str], value: object) -> dict[str, Any]:
