@@ -112,7 +112,7 @@ def finished_before(frequency: Frequency, now: datetime) -> Iterator[Period]:
 
 def finished_within(frequency: Frequency, *, first: date, last: date, now: datetime) -> Iterator[Period]:
     """Yield the finished periods that hold a day of `first`..`last`, latest first."""
-    for period in finished_before(frequency, min(now.astimezone(UTC), _after(frequency, last))):
+    for period in finished_before(frequency, min(now, _after(frequency, last))):
         if period.end < first:
             return
         yield period

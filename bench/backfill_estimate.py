@@ -1,6 +1,6 @@
-"""How long a backfill takes and what it costs, computed from stated assumptions: the table of docs/backfill-scale.md.
+"""How long a backfill takes and what it costs, computed from stated assumptions: the tables of docs/backfill-scale.md.
 
-`.venv/bin/python -m bench.backfill_estimate` writes the table again; a test holds the document against this code.
+`.venv/bin/python -m bench.backfill_estimate` writes the tables again; a test compares the document with this code.
 """
 
 import re
@@ -15,24 +15,24 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 SPANS = {"1 year": 365, "5 years": 1826, "5,000 periods": 5000}
 SIZES = {"1 MB": MB, "1 GB": GB, "50 GB": 50 * GB}
 FLEETS = (2, 9)
-"""Instances that work: all but the one that the queue leaves free, of 3 (the default) and of 10 (the most)."""
+"""Instances that work on a backfill; the queue leaves one free, of 3 (the default) and of 10 (the maximum)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """Everything that goes in. USD are list prices without free tiers; put in your own."""
+    """The input. USD are list prices without free tiers; replace them by your own."""
 
     bytes_per_s: float = 0.5 * 1024**3 / 1.24
-    """Of one instance with one vCPU: half of what 1.24 CPU-s a GiB (bench/results.md, one file of 1 GiB) allow."""
+    """Of one instance with one vCPU: half of what 1.24 CPU-s per GiB (bench/results.md, one file of 1 GiB) allow."""
     overhead_s: float = 0.5
-    """Of a period, apart from its bytes: some ten requests of 30 ms, and the way through the queue."""
+    """Of a period, without its bytes: some ten requests of 30 ms, and the way through the queue."""
     vcpu_s_usd: float = 0.000024
     gib_s_usd: float = 0.0000025
     gib: float = 0.5
     """Memory of an instance."""
     task_operation_usd: float = 0.40 / 10**6
     task_operations: int = 2
-    """Of a period: created and delivered."""
+    """Of a period: create and deliver the task."""
     write_usd: float = 0.01 / 1000
     writes: int = 4
     """Class A operations of a period with one file: a listing, the upload's start and end, the manifest."""
@@ -41,25 +41,25 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What comes out."""
+    """The result."""
 
     seconds: float
     copying_usd: float
     storage_usd_a_month: float
-    """From then on, for as long as the copies stay."""
+    """As long as the copies are kept."""
 
 
-def estimate(periods: int, bytes_a_period: float, instances: int, given: Assumptions) -> Estimate:
-    """Compute it; an instance works on one period at a time."""
-    busy_s = periods * (given.overhead_s + bytes_a_period / given.bytes_per_s)
-    instance_usd = busy_s * (given.vcpu_s_usd + given.gib * given.gib_s_usd)
-    calls_usd = periods * (given.task_operations * given.task_operation_usd + given.writes * given.write_usd)
-    storage_usd = periods * bytes_a_period / GB * given.storage_gb_month_usd
+def estimate(periods: int, bytes_a_period: float, instances: int, assumed: Assumptions) -> Estimate:
+    """Compute the estimate; an instance works on one period at a time."""
+    busy_s = periods * (assumed.overhead_s + bytes_a_period / assumed.bytes_per_s)
+    instance_usd = busy_s * (assumed.vcpu_s_usd + assumed.gib * assumed.gib_s_usd)
+    calls_usd = periods * (assumed.task_operations * assumed.task_operation_usd + assumed.writes * assumed.write_usd)
+    storage_usd = periods * bytes_a_period / GB * assumed.storage_gb_month_usd
     return Estimate(busy_s / instances, instance_usd + calls_usd, storage_usd)
 
 
-def table(given: Assumptions) -> str:
-    """The table of the document."""
+def table(assumed: Assumptions) -> str:
+    """Return the table of the estimates."""
     fleets = " | ".join(f"{count} instances" for count in FLEETS)
     lines = [
         f"| span | a period | bytes | {fleets} | copying, USD | storage, USD a month |",
@@ -67,40 +67,40 @@ def table(given: Assumptions) -> str:
     ]
     for span, periods in SPANS.items():
         for size, bytes_a_period in SIZES.items():
-            made = [estimate(periods, bytes_a_period, instances, given) for instances in FLEETS]
-            times = " | ".join(_time(each.seconds) for each in made)
+            estimates = [estimate(periods, bytes_a_period, instances, assumed) for instances in FLEETS]
+            times = " | ".join(_time(each.seconds) for each in estimates)
             lines.append(
-                f"| {span} | {size} | {_bytes(periods * bytes_a_period)} | {times} | {_usd(made[0].copying_usd)} "
-                f"| {_usd(made[0].storage_usd_a_month)} |"
+                f"| {span} | {size} | {_bytes(periods * bytes_a_period)} | {times} | {_usd(estimates[0].copying_usd)} "
+                f"| {_usd(estimates[0].storage_usd_a_month)} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def assumptions(given: Assumptions) -> str:
-    """The assumptions of the document, as a table."""
-    prices = f"{given.vcpu_s_usd:.6f} USD a vCPU-second, {given.gib_s_usd:.7f} USD a GiB-second"
-    tasks = f"{given.task_operation_usd * 10**6:.2f} USD a million"
-    writes = f"{given.write_usd * 1000:.2f} USD a thousand"
+def assumptions(assumed: Assumptions) -> str:
+    """Return the table of the assumptions."""
+    prices = f"{assumed.vcpu_s_usd:.6f} USD a vCPU-second, {assumed.gib_s_usd:.7f} USD a GiB-second"
+    tasks = f"{assumed.task_operation_usd * 10**6:.2f} USD a million"
+    writes = f"{assumed.write_usd * 1000:.2f} USD a thousand"
     rows = {
-        "bytes a second of an instance: half of what 1.24 CPU-s a GiB, as the bench found, allow one vCPU": (
-            f"{given.bytes_per_s / MB:.0f} MB/s"
+        "bytes a second of an instance: half of what one vCPU can do at the measured 1.24 CPU-s a GiB": (
+            f"{assumed.bytes_per_s / MB:.0f} MB/s"
         ),
-        "a period apart from its bytes: some ten requests of 30 ms, and the way through the queue": (
-            f"{given.overhead_s} s"
+        "a period without its bytes: some ten requests of 30 ms, and the way through the queue": (
+            f"{assumed.overhead_s} s"
         ),
-        f"an instance: 1 vCPU and {given.gib} GiB": prices,
-        f"Cloud Tasks: {given.task_operations} operations a period": tasks,
-        f"Cloud Storage: {given.writes} class A operations a period of one file": writes,
-        "storage": f"{given.storage_gb_month_usd} USD a GB and month",
+        f"an instance: 1 vCPU and {assumed.gib} GiB": prices,
+        f"Cloud Tasks: {assumed.task_operations} operations a period": tasks,
+        f"Cloud Storage: {assumed.writes} class A operations a period of one file": writes,
+        "storage": f"{assumed.storage_gb_month_usd} USD a GB and month",
     }
     lines = ["| assumption | figure |", "| --- | --- |", *(f"| {name} | {figure} |" for name, figure in rows.items())]
     return "\n".join(lines) + "\n"
 
 
 def renewed(text: str) -> str:
-    """The document with what this code computes."""
-    made = {"assumptions": assumptions(Assumptions()), "estimates": table(Assumptions())}
-    return BETWEEN_MARKERS.sub(lambda match: match[1] + made[match[2]] + match[3], text)
+    """Return the document with new tables."""
+    new = {"assumptions": assumptions(Assumptions()), "estimates": table(Assumptions())}
+    return BETWEEN_MARKERS.sub(lambda match: match[1] + new[match[2]] + match[3], text)
 
 
 def _time(seconds: float) -> str:
@@ -117,7 +117,7 @@ def _bytes(count: float) -> str:
 
 
 def _usd(amount: float) -> str:
-    return f"{amount:,.2f}" if amount < 10 else f"{amount:,.0f}"  # noqa: PLR2004 - cents matter to small sums only
+    return f"{amount:,.2f}" if amount < 10 else f"{amount:,.0f}"  # noqa: PLR2004 - cents matter only in small amounts
 
 
 if __name__ == "__main__":

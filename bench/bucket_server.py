@@ -1,6 +1,6 @@
-"""The bucket: as much of Cloud Storage's JSON API as the peers speak.
+"""The bucket: the part of Cloud Storage's JSON API that the peers use.
 
-Every byte is counted and goes into the object's crc32c, so a wrong copy cannot win; then it is dropped. Only short
+Every byte is counted and added to the object's crc32c, so a wrong copy cannot win; then it is discarded. Only short
 objects (manifests) keep their bytes.
 
 Source: Cloud Storage, "JSON API: Objects", "Resumable uploads", "Multipart uploads".
@@ -34,7 +34,7 @@ class Stored:
 
     resource: dict[str, Any]
     content: bytes | None
-    """None where it was too long to keep."""
+    """None if it is too long to keep."""
 
 
 @dataclass
@@ -61,23 +61,23 @@ def begin_session(server: "BucketServer", exchange: Exchange, bucket: str) -> Ou
 
 
 def continue_session(server: "BucketServer", exchange: Exchange) -> Outcome:
-    """Take bytes of an upload; its object, if those were the last."""
+    """Receive bytes of an upload. Return its object, if it is complete."""
     exchange.request.operation = "upload"
     session = server.sessions[exchange.head.query["upload_id"]]
     for block in blocks(exchange):
         session.size += len(block)
         session.crc32c = google_crc32c.extend(session.crc32c, block)
-    if _is_whole(exchange.head.headers.get("content-range"), session.size):
+    if _is_complete(exchange.head.headers.get("content-range"), session.size):
         stored = server.store(session.bucket, session.name, session.metadata, session.size, session.crc32c, None)
         return json_response(stored.resource)
     kept = [("Range", f"bytes=0-{session.size - 1}")] if session.size else []
-    if exchange.head.headers.value("x-guploader-no-308") == "yes":  # as Google's client for Go, and so rclone, wants it
+    if exchange.head.headers.value("x-guploader-no-308") == "yes":  # Google's client for Go, and so rclone, requires it
         return Response(200, [*kept, ("X-HTTP-Status-Code-Override", "308")])
     return Response(308, kept)
 
 
 def upload_whole(server: "BucketServer", exchange: Exchange, bucket: str) -> Outcome:
-    """Take metadata and content in one request."""
+    """Receive metadata and content in one request."""
     boundary = exchange.head.headers["content-type"].partition("boundary=")[2].strip("\"'").encode()
     _, metadata, content, _ = (
         part.partition(b"\r\n\r\n")[2][:-2] for part in b"".join(blocks(exchange)).split(b"--" + boundary)
@@ -142,7 +142,7 @@ def delete_object(server: "BucketServer", exchange: Exchange, name: str) -> Outc
 
 
 class BucketServer(StandIn):
-    """One bucket for each name that is asked for."""
+    """Serves any bucket's name; all names have the same objects."""
 
     routes = (
         Route(ANY, "/upload*?upload_id", continue_session),
@@ -164,7 +164,7 @@ class BucketServer(StandIn):
         self._numbers_lock = threading.Lock()
 
     def on_command(self, command: Command) -> Command:
-        """Take up `delay_s`; return what the bucket holds, and the counters; then `forget`, if asked to."""
+        """Set `delay_s`; return the bucket's objects and the counters; then delete the objects if `forget` is set."""
         self.delay_s = command.get("delay_s", self.delay_s)
         files = [stored.resource for name, stored in self.objects.items() if not _is_manifest(name)]
         answer: Command = {"objects": [[int(file["size"]), file["crc32c"]] for file in files], **self.counted()}
@@ -174,7 +174,7 @@ class BucketServer(StandIn):
         return answer
 
     def begin(self, session: Session) -> str:
-        """Keep an upload; return its token."""
+        """Register an upload. Return its token."""
         token = self._number()
         self.sessions[token] = session
         return token
@@ -182,7 +182,7 @@ class BucketServer(StandIn):
     def store(
         self, bucket: str, name: str, metadata: dict[str, Any], size: int, crc32c: int, content: bytes | None
     ) -> Stored:
-        """Make an object."""
+        """Create an object."""
         resource = {
             "kind": "storage#object",
             "id": f"{bucket}/{name}",
@@ -204,9 +204,9 @@ class BucketServer(StandIn):
 
     def is_expected(self, exchange: Exchange, name: str) -> bool:
         """Return whether the object is of the generation that the request expects."""
-        wanted = exchange.head.query.get("ifGenerationMatch")
+        expected = exchange.head.query.get("ifGenerationMatch")
         existing = self.objects.get(name)
-        return wanted is None or wanted == (existing.resource["generation"] if existing else "0")
+        return expected is None or expected == (existing.resource["generation"] if existing else "0")
 
     def _number(self) -> str:
         with self._numbers_lock:
@@ -218,8 +218,8 @@ def _refused(exchange: Exchange) -> Response:
     return error(412, "conditionNotMet")
 
 
-def _is_whole(content_range: str | None, size: int) -> bool:
-    """Return whether an upload ends with this request; without the header it does."""
+def _is_complete(content_range: str | None, size: int) -> bool:
+    """Return whether an upload of `size` bytes is complete; without the header it is."""
     declared = re.fullmatch(r"bytes (?:\*|(\d+)-\d+)/(\d+|\*)", content_range or "")
     return content_range is None or (declared is not None and declared[2] == str(size))
 

@@ -1,4 +1,4 @@
-"""A certificate that is trusted in one run of the bench alone."""
+"""A certificate for one run of the bench, trusted only there."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import trustme
 
 
 def write(folder: Path) -> None:
-    """Put the authority's certificate into `authority.pem`, and the server's with its key into `server.pem`."""
+    """Write the authority's certificate to `authority.pem`, and the server's with its key to `server.pem`."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     server = authority.issue_cert("127.0.0.1", "localhost")

@@ -1,4 +1,4 @@
-"""From the start of the process to its first answer under functions-framework, and where the time goes."""
+"""The time from the start of the process to its first answer under functions-framework, and where it is spent."""
 
 import subprocess
 import sys
@@ -22,17 +22,17 @@ class ColdStart:
 
     import_main_s: float
     import_all_s: float
-    """With what the first request loads."""
+    """Including what the first request imports."""
     first_answer_s: float
-    """To a request that is refused (400), with the settings read and the clients open."""
+    """From the start to the answer of a refused request (400), with the settings read and the clients open."""
     first_export_s: float
-    """To the answer of a whole export of one small file, asked for at once."""
+    """From the start to the answer of an export of one small file."""
     at_rest_bytes: int
     """The worker's memory before its first request."""
     after_export_bytes: int
     """The worker's memory after its first export."""
     entries: list[tuple[str, float]]
-    """Packages and the time that their import takes by itself, in seconds; the slowest first."""
+    """Packages and their own import time in seconds; the slowest first."""
 
 
 def measure(project: ProjectPeer, servers: Servers, *, tries: int) -> ColdStart:
@@ -70,7 +70,7 @@ def _python_s(code: str) -> float:
 
 def _entries() -> list[tuple[str, float]]:
     """Add up `-X importtime` by package."""
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", COLLABORATORS],
         cwd=REPOSITORY,
         check=True,
@@ -78,7 +78,7 @@ def _entries() -> list[tuple[str, float]]:
         text=True,
     ).stderr
     by_package: dict[str, float] = {}
-    for line in said.splitlines()[1:]:
+    for line in output.splitlines()[1:]:
         own, _, module = (part.strip() for part in line.removeprefix("import time:").split("|"))
         parts = module.split(".")
         package = ".".join(

@@ -1,6 +1,6 @@
-"""Python libraries as peers: what a user would write with them, one thread for each file at the same time.
+"""Python libraries as peers: what a user would write with them, one thread for each concurrent file.
 
-Reads jobs from standard input, one a line, and answers `done` or what went wrong.
+Reads jobs from standard input, one a line, and answers `done` or the error.
 """
 
 import json
@@ -20,7 +20,7 @@ Copy = Callable[[str, str], None]
 
 
 def upload_from_string() -> Copy:
-    """Return a copy that reads the whole file into memory first."""
+    """Return a function that reads the whole file into memory first."""
     bucket = _bucket()
 
     def copy(link: str, name: str) -> None:
@@ -32,7 +32,7 @@ def upload_from_string() -> Copy:
 
 
 def upload_from_file() -> Copy:
-    """Return a copy that hands the response to the library."""
+    """Return a function that passes the response to the library."""
     bucket = _bucket()
 
     def copy(link: str, name: str) -> None:
@@ -45,7 +45,7 @@ def upload_from_file() -> Copy:
 
 
 def blob_open() -> Copy:
-    """Return a copy through a file object of the library."""
+    """Return a function that copies through the library's file object."""
     bucket = _bucket()
 
     def copy(link: str, name: str) -> None:
@@ -57,10 +57,10 @@ def blob_open() -> Copy:
 
 
 def gcsfs_open() -> Copy:
-    """Return a copy through fsspec's file object."""
+    """Return a function that copies through fsspec's file object."""
     import gcsfs  # noqa: PLC0415 - slow to import, and only this way needs it
 
-    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["BUCKET_SERVER"])  # noqa: S106 - its word for: without
+    system = gcsfs.GCSFileSystem(token="anon", endpoint_url=os.environ["BUCKET_SERVER"])  # noqa: S106 - its word for no credentials
     bucket = os.environ["BUCKET"]
 
     def copy(link: str, name: str) -> None:
@@ -72,7 +72,7 @@ def gcsfs_open() -> Copy:
 
 
 def plain_script() -> Copy:
-    """Return what takes the URL of a day's listing and the day's folder, and copies what the listing names."""
+    """Return a function that copies all files of a day, from the URL of its listing into its folder."""
     bucket = _bucket()
     session = requests.Session()
     session.headers["x-api-key"] = "made-up"
@@ -90,23 +90,23 @@ def plain_script() -> Copy:
 
 
 def bare_sockets() -> Copy:
-    """Return a copy by Python's ssl module alone, into an upload session: the least that a Python process needs."""
+    """Return a function that copies with Python's ssl module alone: the minimum time of a Python process."""
     context = ssl.create_default_context()
     buffer = bytearray(256 * 1024)
 
     def answer(connection: ssl.SSLSocket) -> tuple[dict[str, str], bytes]:
-        """Return the headers of a 200, and what came of the body with them."""
+        """Return the headers of a 200, and the part of the body that was received with them."""
         received = b""
         while b"\r\n\r\n" not in received:
             received += connection.recv(16 * 1024)
-        head, _, ahead = received.partition(b"\r\n\r\n")
+        head, _, body = received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         if " 200 " not in first:
             raise ConnectionError(first)
-        return dict(line.lower().split(": ", 1) for line in lines), ahead
+        return dict(line.lower().split(": ", 1) for line in lines), body
 
     def connected(url: str, head: str) -> ssl.SSLSocket:
-        """Return a connection that has sent a request's head; `%s` in it is the URL's path."""
+        """Connect and send a request's head; `%s` in it is replaced by the URL's path."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         plain = socket.create_connection((parts.hostname, parts.port or 443))
@@ -159,7 +159,7 @@ def _main() -> None:
         try:
             with ThreadPoolExecutor(job["at_once"]) as pool:
                 list(pool.map(copy, job[from_], job[to]))
-        except Exception as error:  # noqa: BLE001 - whatever a peer fails with is its result
+        except Exception as error:  # noqa: BLE001 - any error of a peer is its result
             print(f"{type(error).__name__}: {error}"[:300].replace("\n", " "), flush=True)
         else:
             print("done", flush=True)

@@ -1,4 +1,4 @@
-"""Runs the peers in turn, and sees that each copy is whole."""
+"""Runs the peers in turn, and checks that every copy is complete."""
 
 import time
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from bench.work import AT_ONCE, GIB, KIB, Job, Work, days, file_name, folder, pr
 
 @dataclass(frozen=True)
 class Run:
-    """One run, and what arrived at the servers meanwhile."""
+    """One run, and what the servers received meanwhile."""
 
     cost: Cost
     servers_cpu_s: float
@@ -30,30 +30,30 @@ class Row:
     copies: bool
     """False for a ceiling."""
     first: Run | None = None
-    """The run that brought in what is there already."""
+    """For an unchanged work: the run that copied the files before."""
     runs: list[Run] = field(default_factory=list)
     left_out: str = ""
-    """Why there are no runs."""
+    """Why there are no runs, or no more."""
 
     @property
     def seconds(self) -> float:
-        """The median."""
+        """The median of the runs."""
         return median(run.cost.seconds for run in self.runs)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The fastest and the slowest, in seconds."""
+        """The fastest and the slowest run, in seconds."""
         seconds = [run.cost.seconds for run in self.runs]
         return min(seconds), max(seconds)
 
     @property
     def cpu_s(self) -> float:
-        """The median."""
+        """The median of the runs."""
         return median(run.cost.cpu_s for run in self.runs)
 
     @property
     def cpu_s_per_gib(self) -> float:
-        """The median."""
+        """The median of the runs."""
         return self.cpu_s / (self.work.bytes / GIB)
 
     @property
@@ -68,7 +68,7 @@ class Row:
 
     @property
     def peak_bytes(self) -> int:
-        """The largest."""
+        """The largest of the runs."""
         return max(run.cost.peak_bytes for run in self.runs)
 
     @property
@@ -78,23 +78,23 @@ class Row:
 
     @property
     def spent_s(self) -> float:
-        """All runs together."""
+        """The sum of all runs."""
         return sum(run.cost.seconds for run in self.runs)
 
 
 class Bench:
-    """The servers, and who copies between them."""
+    """Runs the peers between the servers."""
 
     def __init__(self, servers: Servers, peers: list[Peer], *, rounds: int) -> None:
-        """`peers` begins with this project's."""
+        """The first of the `peers` is this project's."""
         self._servers = servers
         self._peers = peers
         self._rounds = rounds
         self._broken: dict[str, str] = {}
 
     def warm_up(self) -> None:
-        """Let each peer copy one short file: warm caches and imports, and a list of those that cannot."""
-        job = self._laid_out(Work("warm up", 1, KIB))
+        """Let each peer copy one short file, to warm caches and imports; remember the peers that cannot do it."""
+        job = self._prepare(Work("warm up", 1, KIB))
         for peer in self._peers:
             missing = peer.missing()
             if missing is not None:
@@ -105,27 +105,28 @@ class Bench:
                 self._broken[peer.name] = f"cannot reach the bucket: {run.cost.failure}"
 
     def rows(self, work: Work, *, seconds: float, ends_at: float) -> list[Row]:
-        """Do the work in rounds, each peer once a round, in turn.
+        """Do the work in rounds; in each round every peer runs once, in turn.
 
-        Each has an equal share of `seconds`, and no further round when that is spent, and none that begins after
-        `ends_at`; this project's copy, which all are compared with, has all rounds.
+        A peer has no further round once its equal share of `seconds` is spent, or after `ends_at`. This project's peer
+        has all rounds, since all others are compared with it.
         """
         rows = {peer.name: Row(peer.name, work, peer.copies) for peer in self._peers}
         for peer in self._peers:
             rows[peer.name].left_out = self._broken.get(peer.name) or peer.reason_to_skip(work) or ""
-        job = self._laid_out(work)
-        fit = [peer for peer in self._peers if not rows[peer.name].left_out]
-        if work.is_there_already:
-            rows[fit[0].name].first = self._run(fit[0], job)
+        job = self._prepare(work)
+        able = [peer for peer in self._peers if not rows[peer.name].left_out]
+        project = able[0]
+        if work.is_unchanged:
+            rows[project.name].first = self._run(project, job)
         for _ in range(self._rounds):
-            for peer in fit:
+            for peer in able:
                 row = rows[peer.name]
                 if row.left_out:
                     continue
-                if peer is not fit[0] and time.monotonic() >= ends_at:
-                    row.left_out = "" if row.runs else "the bench's time was over; give it more with --seconds"
+                if peer is not project and time.monotonic() >= ends_at:
+                    row.left_out = "" if row.runs else "the bench's time was used up; allow more with --seconds"
                     continue
-                if peer is not fit[0] and row.runs and row.spent_s >= seconds / len(fit):
+                if peer is not project and row.runs and row.spent_s >= seconds / len(able):
                     continue
                 run = self._run(peer, job)
                 if run.cost.failure:
@@ -133,21 +134,21 @@ class Bench:
                 row.runs.append(run)
         return list(rows.values())
 
-    def _laid_out(self, work: Work) -> Job:
+    def _prepare(self, work: Work) -> Job:
         answer = self._servers.source.command(
             days=work.days, files=work.files, size_bytes=work.size_bytes, delay_s=work.delay_s
         )
         self._servers.bucket.command(delay_s=work.delay_s, forget=True)
         self._expected = (work.size_bytes, answer["crc32c"])
-        self._forgets = not work.is_there_already
-        asked_for = days(work.days)
-        names = [folder(day) + file_name(day, number) for day in asked_for for number in range(work.files)]
+        self._empties_bucket = not work.is_unchanged
+        work_days = days(work.days)
+        names = [folder(day) + file_name(day, number) for day in work_days for number in range(work.files)]
         return Job(
-            days=asked_for,
+            days=work_days,
             listings=tuple(
-                f"{self._servers.source.url}/download/v2/analytics/bench/{prefix(day)}" for day in asked_for
+                f"{self._servers.source.url}/download/v2/analytics/bench/{prefix(day)}" for day in work_days
             ),
-            folders=tuple(folder(day) for day in asked_for),
+            folders=tuple(folder(day) for day in work_days),
             links=tuple(answer["links"]),
             names=tuple(names),
             size_bytes=work.size_bytes,
@@ -156,15 +157,15 @@ class Bench:
 
     def _run(self, peer: Peer, job: Job) -> Run:
         self._servers.source.command()
-        self._servers.bucket.command(forget=self._forgets)
+        self._servers.bucket.command(forget=self._empties_bucket)
         before_s = self._servers.cpu_s()
         cost = peer.run(job)
         servers_cpu_s = self._servers.cpu_s() - before_s
         source, bucket = self._servers.source.command(), self._servers.bucket.command()
-        right = [tuple(each) for each in bucket["objects"]].count(self._expected)
-        if peer.copies and right != len(job.names) and not cost.failure:
-            wrong = f"a wrong copy: {right} of {len(job.names)} files arrived whole"
-            cost = Cost(cost.seconds, cost.cpu_s, cost.peak_bytes, wrong)
+        correct = [tuple(each) for each in bucket["objects"]].count(self._expected)
+        if peer.copies and correct != len(job.names) and not cost.failure:
+            failure = f"a wrong copy: {correct} of {len(job.names)} files are complete and correct"
+            cost = Cost(cost.seconds, cost.cpu_s, cost.peak_bytes, failure)
         return Run(
             cost,
             servers_cpu_s,

@@ -1,4 +1,4 @@
-"""Who is compared: commands, Python libraries, and this project's function."""
+"""The tools that are compared: commands, Python libraries, and this project's function."""
 
 import json
 import os
@@ -18,13 +18,13 @@ TRUST = Path(__file__).resolve().parent / "trust"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took."""
+    """The time and memory of one run."""
 
     seconds: float
     cpu_s: float
     peak_bytes: int
     failure: str | None = None
-    """What the peer said when it failed."""
+    """The peer's error, if it failed."""
 
 
 class Peer(Protocol):
@@ -32,28 +32,28 @@ class Peer(Protocol):
 
     name: str
     copies: bool
-    """False where it shows the limits of the servers."""
+    """False for a ceiling, which shows the limits of the servers."""
 
     def missing(self) -> str | None:
-        """Return how to install it; None where it is there."""
+        """Return how to install it; None if it is installed."""
 
     def reason_to_skip(self, work: Work) -> str | None:
-        """Return why it does not do this work; None where it does."""
+        """Return why it does not do this work; None if it does."""
 
     def run(self, job: Job) -> Cost:
-        """Do it."""
+        """Do the job."""
 
     def stop(self) -> None:
-        """End what was started."""
+        """Stop its processes."""
 
 
-COPIES_AGAIN = "knows no comparison with the source: it would copy again, as above"
-ASKS_FOR_NO_LINKS = "needs a script that asks for the links of each day: the plain script is one"
-ASKS_FOR_LINKS = "is the row of `upload_from_string` where it need not ask for the links of many days"
+COPIES_AGAIN = "does not compare with the source: it would copy everything again, as above"
+LISTS_NO_LINKS = "needs a script that requests the links of each day; the plain script is one"
+LISTS_LINKS = "equals the row of `upload_from_string` if there is only one day"
 
 
 def environment(servers: Servers) -> dict[str, str]:
-    """Return what every peer needs to find the bucket, and to trust its certificate."""
+    """Return the environment variables by which every peer finds the bucket and trusts its certificate."""
     authority = str(servers.authority)
     return {
         "PATH": os.environ["PATH"],
@@ -65,7 +65,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "BENCH_AUTHORITY": authority,
         "PYTHONPATH": str(TRUST),
         "STORAGE_EMULATOR_HOST": servers.bucket.url,
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it asks over gRPC what kind of bucket it is
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it requests the kind of the bucket over gRPC
         "RCLONE_CONFIG": "",
         "RCLONE_CA_CERT": authority,
         "RCLONE_GCS_ANONYMOUS": "true",
@@ -76,12 +76,12 @@ def environment(servers: Servers) -> dict[str, str]:
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
         "CLOUDSDK_CORE_PROJECT": "bench",
-        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it wants an MD5 of the bucket, which would slow that down for all
+        "CLOUDSDK_STORAGE_CHECK_HASHES": "never",  # it needs an MD5 of the bucket, which would slow down every peer
     }
 
 
 class CommandPeer:
-    """A command line, once a file: $1 is the link, $2 the object's name, $SIZE its length in bytes."""
+    """A command line, run for each file: $1 is the link, $2 the object's name, $SIZE its length in bytes."""
 
     def __init__(
         self,
@@ -91,19 +91,19 @@ class CommandPeer:
         *,
         needs: dict[str, str],
         copies: bool = True,
-        most_files: tuple[int, str] | None = None,
+        max_files: tuple[int, str] | None = None,
         prepare: str = "",
     ) -> None:
-        """`needs` says how to install each program; `most_files` how many files it is given at most, and why.
+        """`needs` has the programs and how to install them; `max_files` the maximum number of files, and the reason.
 
-        `prepare` is a script that runs before the clock does.
+        `prepare` is a script that runs before the measured time.
         """
         self.name = name
         self.copies = copies
         self._script = script
         self._servers = servers
         self._needs = needs
-        self._most_files = most_files
+        self._max_files = max_files
         self._prepare = prepare
 
     def missing(self) -> str | None:
@@ -112,9 +112,9 @@ class CommandPeer:
 
     def reason_to_skip(self, work: Work) -> str | None:
         """Return why it does not do this work."""
-        if work.is_there_already or work.is_span:
-            return COPIES_AGAIN if work.is_there_already else ASKS_FOR_NO_LINKS
-        return self._most_files[1] if self._most_files and work.files > self._most_files[0] else None
+        if work.is_unchanged or work.is_span:
+            return COPIES_AGAIN if work.is_unchanged else LISTS_NO_LINKS
+        return self._max_files[1] if self._max_files and work.files > self._max_files[0] else None
 
     def run(self, job: Job) -> Cost:
         """Start it for each file, `at_once` at a time."""
@@ -134,53 +134,53 @@ class CommandPeer:
         with PeakMemory(process.pid) as memory:
             process.stdin.write(lines.encode())
             process.stdin.close()
-            said = process.stderr.read().decode(errors="replace").strip()
+            errors = process.stderr.read().decode(errors="replace").strip()
             _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         return Cost(
             time.monotonic() - began,
             usage.ru_utime + usage.ru_stime,
             memory.peak_bytes,
-            said[-300:] or f"exit {process.returncode}" if process.returncode else None,
+            errors[-300:] or f"exit {process.returncode}" if process.returncode else None,
         )
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no process is left."""
 
 
 class LibraryPeer:
-    """A Python library in a process of its own, started and imported before the clock runs, as the function is."""
+    """A Python library in a process of its own; as for the function, its start is not measured."""
 
     def __init__(
-        self, name: str, way: str, servers: Servers, *, asks_for_links: bool = False, is_ceiling: bool = False
+        self, name: str, way: str, servers: Servers, *, lists_links: bool = False, is_ceiling: bool = False
     ) -> None:
-        """`way` is a name in `library_peers.WAYS`; one that `asks_for_links` is for spans, the others are not.
+        """`way` is a name in `library_peers.WAYS`; one that `lists_links` does only spans, the others do no spans.
 
         A ceiling copies one large file.
         """
         self.name = name
         self.copies = not is_ceiling
         self._way = way
-        self._asks_for_links = asks_for_links
+        self._lists_links = lists_links
         self._servers = servers
         self._process: subprocess.Popen[str] | None = None
 
     def missing(self) -> str | None:
-        """Nothing: bench/requirements.txt holds them."""
+        """Return None: bench/requirements.txt has the libraries."""
         return None
 
     def reason_to_skip(self, work: Work) -> str | None:
         """Return why it does not do this work."""
-        if work.is_there_already:
+        if work.is_unchanged:
             return COPIES_AGAIN
         if not self.copies and (work.files > 1 or work.is_small):
             return "shown with one large file"
-        if work.is_span == self._asks_for_links:
+        if work.is_span == self._lists_links:
             return None
-        return ASKS_FOR_LINKS if self._asks_for_links else ASKS_FOR_NO_LINKS
+        return LISTS_LINKS if self._lists_links else LISTS_NO_LINKS
 
     def run(self, job: Job) -> Cost:
-        """Copy with as many threads as files at once."""
+        """Copy with one thread for each concurrent file."""
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -188,17 +188,17 @@ class LibraryPeer:
         cpu_before_s, began = cpu_s(process.pid), time.monotonic()
         process.stdin.write(json.dumps(asdict(job)) + "\n")
         process.stdin.flush()
-        said = process.stdout.readline().strip()
+        answer = process.stdout.readline().strip()
         seconds = time.monotonic() - began
         return Cost(
             seconds,
             cpu_s(process.pid) - cpu_before_s,
             memory_bytes(process.pid),
-            None if said == "done" else said or "it died",
+            None if answer == "done" else answer or "the process ended",
         )
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
         if self._process is not None:
             assert self._process.stdin is not None
             self._process.stdin.close()
@@ -227,7 +227,7 @@ _CURL = {"curl": "apt-get install curl"}
 
 
 def ceilings(servers: Servers) -> list[Peer]:
-    """Return what shows how fast the servers are by themselves."""
+    """Return the peers that show how fast the servers are alone."""
     large = (8, "shown with the large files")
     return [
         CommandPeer(
@@ -236,7 +236,7 @@ def ceilings(servers: Servers) -> list[Peer]:
             servers,
             needs=_CURL,
             copies=False,
-            most_files=large,
+            max_files=large,
         ),
         CommandPeer(
             "ceiling: curl, send only",
@@ -244,7 +244,7 @@ def ceilings(servers: Servers) -> list[Peer]:
             servers,
             needs=_CURL,
             copies=False,
-            most_files=large,
+            max_files=large,
             prepare='truncate -s "$SIZE" "$HOME/file" && cat "$HOME/file" > /dev/null',
         ),
         LibraryPeer("ceiling: Python's ssl alone, receive and send", "bare_sockets", servers, is_ceiling=True),
@@ -270,12 +270,12 @@ def others(servers: Servers) -> list[Peer]:
         LibraryPeer("google-cloud-storage `upload_from_file(size=)`", "upload_from_file", servers),
         LibraryPeer("google-cloud-storage `blob.open` + `copyfileobj`", "blob_open", servers),
         LibraryPeer("gcsfs `open` + `copyfileobj`", "gcsfs_open", servers),
-        LibraryPeer(f"plain script, {AT_ONCE} threads", "plain_script", servers, asks_for_links=True),
+        LibraryPeer(f"plain script, {AT_ONCE} threads", "plain_script", servers, lists_links=True),
         CommandPeer(
             "`curl LINK \\| gcloud storage cp -`",
             'curl -sSf "$1" | gcloud storage cp - "gs://$BUCKET/$2"',
             servers,
             needs={"gcloud": "https://cloud.google.com/sdk/docs/install"},
-            most_files=(1, "starts for each file, which takes seconds of processor time each"),
+            max_files=(1, "starts once for each file, which takes seconds of processor time"),
         ),
     ]

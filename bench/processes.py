@@ -1,4 +1,4 @@
-"""Processor time and memory of a process and of what it starts, from /proc (Linux)."""
+"""Processor time and memory of a process and its descendants, from /proc (Linux)."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ SAMPLE_S = 0.02
 
 
 def tree(pid: int) -> Iterator[int]:
-    """Give the process and its living descendants."""
+    """Return the process and its running descendants."""
     yield pid
     for task in _entries(Path(f"/proc/{pid}/task")):
         with suppress(OSError):  # a thread that has ended meanwhile
@@ -21,24 +21,24 @@ def tree(pid: int) -> Iterator[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the processor time of the process and its living descendants so far, in seconds."""
+    """Return the processor time of the process and its running descendants so far, in seconds."""
     return sum(_ticks(each) for each in tree(pid)) / TICKS
 
 
 def memory_bytes(pid: int, field: str = "VmHWM") -> int:
-    """Return the peak (or `VmRSS`: present) resident memory of all the tree's processes, added up."""
+    """Return the peak (or with `VmRSS` the current) resident memory, summed over all processes of the tree."""
     return sum(_memory_bytes(each, field) for each in tree(pid))
 
 
 def forget_peak(pid: int) -> None:
-    """Let the peaks begin again. Source: proc_pid_clear_refs(5)."""
+    """Reset the peaks. Source: proc_pid_clear_refs(5)."""
     for each in tree(pid):
         with suppress(OSError):
             Path(f"/proc/{each}/clear_refs").write_text("5")
 
 
 class PeakMemory:
-    """Watches a tree whose processes come and go; `peak_bytes` is the largest sum of peaks seen."""
+    """Watches a tree whose processes start and end; `peak_bytes` is the largest sum of peaks seen."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

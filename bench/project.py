@@ -1,4 +1,4 @@
-"""This project's copy: the function itself, under functions-framework, asked over HTTP as Cloud Scheduler asks it."""
+"""This project as a peer: the function itself, under functions-framework, called over HTTP as by Cloud Scheduler."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ SECRET = "projects/bench/secrets/api-key"  # noqa: S105 - a secret's name
 
 
 def request(days: Sequence[str]) -> dict[str, str]:
-    """Return what asks for these days, which have no gaps."""
-    asked = {"date": days[0]} if len(days) == 1 else {"from": days[0], "to": days[-1]}
-    return {"aggregation": "granular", "frequency": "daily"} | asked
+    """Return the request for these days, which have no gaps."""
+    selector = {"date": days[0]} if len(days) == 1 else {"from": days[0], "to": days[-1]}
+    return {"aggregation": "granular", "frequency": "daily"} | selector
 
 
 class ProjectPeer:
-    """The function, warm: what an instance costs before its first answer is shown by itself."""
+    """The warm function: the cost of an instance before its first answer is shown in a table of its own."""
 
     name = "**this project**"
     copies = True
@@ -46,15 +46,15 @@ class ProjectPeer:
         }
 
     def missing(self) -> str | None:
-        """Nothing."""
+        """Return None: it is part of the repository."""
         return None
 
     def reason_to_skip(self, work: Work) -> str | None:  # noqa: ARG002 - a Peer's
-        """Nothing."""
+        """Return None: it does every work."""
         return None
 
     def run(self, job: Job) -> Cost:
-        """Ask for the days in one call; the function asks the export service what to copy."""
+        """Request the days in one call; the function lists the files at the export service."""
         if not self._is_started:
             self.function.start()
             self._is_started = True
@@ -71,7 +71,7 @@ class ProjectPeer:
         )
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the function and Secret Manager."""
         if self._is_started:
             self.function.stop()
         self._secrets.stop()

@@ -1,6 +1,6 @@
 """A backfill through the queue with 1, 2 and 4 instances of the function: how it scales until the cores are used up.
 
-The stand-ins of local/ wait before each answer of source and bucket, as a network does. The queue gives each instance
+The stand-ins of local/ delay each answer of source and bucket, as a network does. The queue sends each instance
 one task at a time, as Cloud Run does with concurrency 1.
 """
 
@@ -23,7 +23,7 @@ PERIODS = 100
 
 @dataclass(frozen=True)
 class Scale:
-    """One row: so many instances."""
+    """One row: the result with `instances` instances."""
 
     instances: int
     periods: int
@@ -31,16 +31,16 @@ class Scale:
     """From the call with `enqueue` to the end of the last task."""
     function_cpu_s: float
     stand_ins_cpu_s: float
-    """Of source, bucket and queue, which share the cores."""
+    """Of source, bucket and queue, which run on the same cores."""
 
     @property
     def periods_per_s(self) -> float:
-        """All instances together."""
+        """Of all instances together."""
         return self.periods / self.seconds
 
 
 def measure(*, periods: int = PERIODS, delay_s: float) -> list[Scale]:
-    """Do the same backfill with each number of instances, one file of some 100 bytes a period."""
+    """Run the same backfill with each number of instances; a period has one file of some 100 bytes."""
     with Stack(rows=2, shards=1) as stack:
         return [_scale(stack, instances, periods, delay_s) for instances in INSTANCES]
 
@@ -51,8 +51,8 @@ def section(rows: list[Scale], *, delay_s: float) -> str:
     lines = [
         f"## {first.periods} days through the queue, {delay_s * 1000:.0f} ms a request",
         "",
-        "One call with `enqueue`, then a task a day, one short file a day. An instance serves one task at a time. All",
-        f"share {os.cpu_count()} cores with the stand-ins of local/ (no TLS): source, bucket and queue.",
+        "One call with `enqueue`, then a task a day, one short file a day. An instance works on one task at a time.",
+        f"All share {os.cpu_count()} cores with the stand-ins of local/ (no TLS): source, bucket and queue.",
         "",
         "| instances | seconds | periods/s | times one instance | CPU-s, function | CPU-s, stand-ins | cores used |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -89,7 +89,7 @@ def _scale(stack: Stack, instances: int, periods: int, delay_s: float) -> Scale:
         check = functions[0].post({**span, "dry_run": True})
         statuses = [answer.text.count('"queued"'), check.text.count('"status": "complete"')]
         if statuses != [periods, periods] or queue.gave_up:
-            raise RuntimeError(f"not all {periods} periods came in: {statuses}, given up {queue.gave_up}")
+            raise RuntimeError(f"not all {periods} periods were copied: {statuses}, given up {queue.gave_up}")
     return Scale(instances, periods, seconds, after_s[0] - before_s[0], after_s[1] - before_s[1])
 
 

@@ -14,7 +14,7 @@ PYTHON = REPOSITORY / ".venv-bench" / "bin" / "python"
 
 
 class ServerProcess:
-    """One stand-in; `url` is where it listens."""
+    """One stand-in; `url` is its address."""
 
     def __init__(self, module: str, certificate: Path) -> None:
         self._process = subprocess.Popen(
@@ -29,14 +29,14 @@ class ServerProcess:
         self.url: str = self._answer()["url"]
 
     def command(self, **fields: object) -> dict[str, Any]:
-        """Do what `on_command` of the server says."""
+        """Call `on_command` of the server, and return its answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(fields) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
     def stop(self) -> None:
-        """Hang up; it ends by itself."""
+        """Close its input, at which it ends, and wait for its end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -48,7 +48,7 @@ class ServerProcess:
 
 
 class Servers:
-    """The stand-ins of one run of the bench, started by `with` and gone after it."""
+    """The stand-ins of one run of the bench, started at once; the end of `with` stops them."""
 
     def __init__(self, folder: Path) -> None:
         subprocess.run([PYTHON, "-m", "bench.certificate", folder], cwd=REPOSITORY, check=True)
@@ -57,7 +57,7 @@ class Servers:
         self.bucket = ServerProcess("bench.bucket_server", folder / "server.pem")
 
     def cpu_s(self) -> float:
-        """Return the processor time of both so far, in seconds."""
+        """Return the processor time of both servers so far, in seconds."""
         return cpu_s(self.source.pid) + cpu_s(self.bucket.pid)
 
     def __enter__(self) -> Self:

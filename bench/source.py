@@ -49,7 +49,7 @@ def follow_link(source: "Source", exchange: Exchange, name: str) -> Outcome:
 
 
 class Source(StandIn):
-    """Serves files of one size, so many a day, each with the same bytes."""
+    """Serves files of one size, all with the same bytes, and the same number of them for each day."""
 
     routes = (
         Route("GET", "/download/v2/analytics/bench/{file_prefix}", list_links),
@@ -66,7 +66,7 @@ class Source(StandIn):
         self.crc32c = ""
 
     def on_command(self, command: Command) -> Command:
-        """Take up `days`, `files` of each, `size_bytes` and `delay_s`; return links, checksum and counters."""
+        """Set `days`, `files` of a day, `size_bytes` and `delay_s`; return links, checksum and counters."""
         if command:
             files, self.size, self.delay_s = command["files"], command["size_bytes"], command["delay_s"]
             self.listings = {
@@ -94,7 +94,7 @@ class Source(StandIn):
 
 
 def _text() -> bytes:
-    """Return a block of CSV that every file begins with and repeats."""
+    """Return a block of CSV text; a file is this block, repeated."""
     header = b"settings_id,template_id,decision,device,count\n"
     rows = b"".join(b"%08x,%08x,ACCEPT,desktop,%d\n" % (n * 2654435761 % 2**32, n * 40503, n) for n in range(40_000))
     return (header + rows)[:BLOCK_BYTES]

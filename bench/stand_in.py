@@ -1,7 +1,7 @@
-"""What source and bucket have in common: local/'s HTTP server over TLS, a delay, counters, and the bench's commands.
+"""What source and bucket share: the HTTP server of local/ over TLS, a delay, counters, and the bench's commands.
 
-A command comes over standard input, one JSON object a line, and is answered likewise. So it costs no request that is
-counted, and the server ends with the process that started it.
+A command is a JSON object on a line of standard input, and its answer one on standard output. So commands are not
+counted as requests, and the server ends with the process that started it.
 """
 
 import json
@@ -22,19 +22,19 @@ from local.http.routes import Route, dispatch
 from local.http.server import Server
 
 RECORD_BYTES = 16 * 1024
-"""One TLS record: a larger read returns no more."""
+"""One TLS record: a read returns at most this much."""
 
 Command = dict[str, Any]
 
 
 class StandIn(Server, ABC):
-    """Serves its routes."""
+    """An HTTPS server that answers by its `routes`."""
 
     takes_chunks = True
     routes: Sequence[Route]
 
     def __init__(self, certificate: Path) -> None:
-        """`certificate` holds the server's certificate and key."""
+        """`certificate` has the server's certificate and key."""
         super().__init__(self._answer, error_form=_error, faults=Faults())
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
@@ -46,23 +46,23 @@ class StandIn(Server, ABC):
         return f"https://127.0.0.1:{self.server_port}"
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; its own thread shakes hands."""
+        """Accept a connection; its own thread does the TLS handshake."""
         client, address = super().get_request()
         return self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), address
 
     @abstractmethod
     def on_command(self, command: Command) -> Command:
-        """Do what the bench wants between two runs, and return what it wants to know."""
+        """Execute a command of the bench between two runs, and return the answer."""
 
     def run(self) -> None:
-        """Serve until the bench hangs up."""
+        """Serve until the bench closes standard input."""
         self.start()
         print(json.dumps({"url": self.url}), flush=True)
         for line in sys.stdin:
             print(json.dumps(self.on_command(json.loads(line))), flush=True)
 
     def counted(self) -> Command:
-        """Return what arrived since the last time: requests, new connections, requests by kind."""
+        """Return the counts since the last call: requests, new connections, requests by kind."""
         requests = self.requests.all()
         self.requests.clear()
         return {
@@ -81,7 +81,7 @@ class StandIn(Server, ABC):
 
 
 def blocks(exchange: Exchange) -> Iterator[bytes]:
-    """Return the request's body, a TLS record at a time; ConnectionError when it breaks off."""
+    """Return the request's body, a TLS record at a time. Raises ConnectionError if it breaks off."""
     buffer = memoryview(bytearray(RECORD_BYTES))
     while count := exchange.receive(buffer):
         yield bytes(buffer[:count])
@@ -90,7 +90,7 @@ def blocks(exchange: Exchange) -> Iterator[bytes]:
 
 
 def error(status: int, message: str) -> Response:
-    """Answer in Google's form, as far as the peers read it."""
+    """Make an error answer in Google's form, with the fields that the peers read."""
     return json_response({"error": {"code": status, "message": message}}, status)
 
 

@@ -1,4 +1,4 @@
-"""What `make bench` prints and keeps: medians, ratios to this project, and the targets."""
+"""The text of results.md: medians, ratios to this project, and the targets."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ _HEAD = (
 
 
 def text(tables: list[list[Row]], cold: ColdStart, *, command: str) -> str:
-    """Return all of results.md."""
+    """Return the text of results.md, without the queue's section."""
     return "\n".join(
         [
             "# Results of the bench",
@@ -39,7 +39,7 @@ def text(tables: list[list[Row]], cold: ColdStart, *, command: str) -> str:
 
 
 def table(rows: list[Row]) -> Iterator[str]:
-    """Give one work's table."""
+    """Return the lines of one work's table."""
     work = rows[0].work
     project = next(row for row in rows if row.peer == PROJECT)
     yield f"## {work.title[0].upper()}{work.title[1:]}"
@@ -59,7 +59,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 
 
 def _requests_of(rows: list[Row]) -> Iterator[str]:
-    """Give what a span's requests were for."""
+    """Return lines with the kinds of a span's requests."""
     for row in rows:
         if row.work.is_span and row.runs and not row.left_out:
             yield f"- Requests of {row.peer}: {kinds(row)}."
@@ -101,25 +101,25 @@ def _circumstances(command: str) -> list[str]:
         + ", ".join(tool for tool in tools if tool)
         + f". Load before: {_LOAD}; after: {os.getloadavg()[0]:.1f}.",
         "",
-        "TLS on both sides, loopback; source, bucket and copying share the cores. The bucket checks length and crc32c",
-        "of every object, so only whole copies are counted. This project's rows are the function itself under",
+        "TLS on both sides, loopback; source, bucket and peer share the cores. The bench compares length and crc32c",
+        "of every object, so only complete copies are counted. This project's rows are the function itself under",
         "functions-framework, warm: listing, comparison, copies, verification and manifest. Python libraries are warm",
-        "too; commands start for each file. `ratio` is the row's seconds in terms of this project's: 2.00 took twice",
-        "as long. Seconds are medians; peak memory is the largest, of all the peer's processes added up. A peer that",
-        "has spent its share of the bench's time on one work gets no further runs of it. The floor is what the delay",
-        "alone costs. `gcloud` runs without its own checksums, which need an MD5 from the bucket. A Python library's",
-        "memory holds what it has kept from the work before, as in a warm function. The plain script is what one would",
-        "write for a backfill with requests and google-cloud-storage, connections kept: for each day it asks for the",
-        "links, and for each link `upload_from_string` writes what a GET has read. It proves nothing, and when it",
-        "breaks off it begins again.",
+        "too; commands start once for each file. `ratio` is the row's seconds divided by this project's: 2.00 took",
+        "twice as long. Seconds are medians; peak memory is the largest of all runs, summed over the peer's processes.",
+        "A peer gets no further runs of a work once it has used its share of the bench's time. The floor is the time",
+        "of the delays alone. `gcloud` runs without its own checksums, which need an MD5 from the bucket. A Python",
+        "library's memory includes what it kept from earlier works, as in a warm function. The plain script is how one",
+        "would write a backfill with requests and google-cloud-storage, with connections reused: for each day it",
+        "requests the links, and for each link `upload_from_string` writes what a GET has read. It checks nothing, and",
+        "after a failure it starts again from the beginning.",
     ]
 
 
 def _targets(tables: list[list[Row]], cold: ColdStart) -> Iterator[str]:
-    yield "| target | measured | holds |"
+    yield "| target | measured | met |"
     yield "| --- | --- | --- |"
     for target in targets(tables, cold):
-        yield f"| {target.title} | {target.measured} | {'yes' if target.holds else '**no**'} |"
+        yield f"| {target.title} | {target.measured} | {'yes' if target.is_met else '**no**'} |"
 
 
 def _cold_start(cold: ColdStart) -> Iterator[str]:
@@ -128,21 +128,21 @@ def _cold_start(cold: ColdStart) -> Iterator[str]:
     yield "| | |"
     yield "| --- | ---: |"
     yield f"| `import main` | {cold.import_main_s:.2f} s |"
-    yield f"| the same with all that the first request loads | {cold.import_all_s:.2f} s |"
-    yield f"| process start to its first answer under functions-framework, a 400 | {cold.first_answer_s:.2f} s |"
-    yield f"| process start to the answer of a whole export of one small file | {cold.first_export_s:.2f} s |"
+    yield f"| the same, and what the first request imports | {cold.import_all_s:.2f} s |"
+    yield f"| process start to the first answer under functions-framework, a 400 | {cold.first_answer_s:.2f} s |"
+    yield f"| process start to the answer of an export of one small file | {cold.first_export_s:.2f} s |"
     yield f"| memory of the worker at rest, before its first request | {cold.at_rest_bytes / 1e6:.0f} MB |"
     yield f"| the same after its first export | {cold.after_export_bytes / 1e6:.0f} MB |"
     yield ""
-    yield "Where the imports spend it (`python -X importtime`, each package's own time): " + (
+    yield "Where the import time is spent (`python -X importtime`, each package's own time): " + (
         ", ".join(f"{package} {seconds * 1000:.0f} ms" for package, seconds in cold.entries) + "."
     )
 
 
 def _first_line(*command: str) -> str:
     try:
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return said.splitlines()[0].partition(" (")[0]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return output.splitlines()[0].partition(" (")[0]
     except (OSError, subprocess.CalledProcessError):
         return ""
 

@@ -1,16 +1,16 @@
-"""The outside world on a laptop, in reading order.
+"""Stand-ins for the services outside, to run on a laptop; in reading order.
 
 - `stack`: all of it together, for tests, `demo` and `serve`
-- `faults`: what goes wrong, where, and how often; `request_log`: what the stand-ins were asked
+- `faults`: what goes wrong, where, and how often; `request_log`: the requests that a stand-in received
 - `http/`: HTTP/1.1 with a fault at any byte; a stand-in is a table of routes and the functions behind it
 - `storage/`: Cloud Storage, the JSON API and signed links
 - `export_service`: Usercentrics' analytics export, v2 and v1
-- `clock`: what time it is there; `report_period`: what a file prefix names [pure]
+- `clock`: the export service's time; `report_period`: the period that a file prefix names [pure]
 - `reports`: made-up reports, the same every time [pure]
-- `grpc_service`: what the stand-ins over gRPC have in common
+- `grpc_service`: what the gRPC stand-ins share
 - `secret_manager`: Secret Manager
 - `tasks/`: Cloud Tasks
 - `function`: the function in a process of its own
-- `rates`: what the reports say, by SQL and by counting
+- `rates`: rates of the reports, by SQL and by counting rows
 - `demo`, `serve`, `picture`: the commands of `python -m local`
 """

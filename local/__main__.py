@@ -12,20 +12,20 @@ _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def main() -> int:
-    """Run the command of the command line; gives back the exit code."""
+    """Run the command that the command line names. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description="The export job on a laptop, without a cloud.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="run the main job and show what landed")
-    serving = commands.add_parser("serve", help="keep everything up and print curl lines")
+    commands.add_parser("demo", help="run the main job and show its result")
+    serving = commands.add_parser("serve", help="keep everything running and print curl lines")
     serving.add_argument("--port", type=int, default=8080, help="the function's port; 0: any free one (default: 8080)")
     serving.add_argument("--rows", type=int, default=1000, help="rows of each file (default: 1000)")
     serving.add_argument("--shards", type=int, default=3, help="files of each report (default: 3)")
-    serving.add_argument("--size", type=_size_bytes, default=0, help="least size of each file, such as 500M or 2G")
+    serving.add_argument("--size", type=_size_bytes, default=0, help="minimum size of each file, such as 500M or 2G")
     serving.add_argument("--api-version", choices=["v2", "v1"], default="v2", help="of the export service")
     serving.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of the function")
     showing = commands.add_parser("picture", help="write a picture of the coverage page")
     showing.add_argument("path", type=Path, help="a PNG file")
-    showing.add_argument("--port", type=int, default=8080, help="the function's port, which the picture shows")
+    showing.add_argument("--port", type=int, default=8080, help="the function's port, visible in the picture")
     options = parser.parse_args()
     if options.command == "demo":
         return demo()

@@ -1,4 +1,4 @@
-"""What time it is for the export service."""
+"""The export service's clock."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 class Clock:
     """The real time, or a fixed one.
 
-    `stack.clock.fixed = datetime(2022, 4, 2, 8, tzinfo=UTC)`; None goes back.
+    `stack.clock.fixed = datetime(2022, 4, 2, 8, tzinfo=UTC)`; None restores the real time.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`make demo`: the main job, from the HTTP request to SQL over what landed. Exits 0 only if all of it held."""
+"""`make demo`: the main job, from the HTTP request to SQL over the bucket. Exits 0 only if every check passes."""
 
 import json
 import shlex
@@ -19,7 +19,7 @@ from local.stack import Stack
 
 ROWS, SHARDS = 2000, 2
 TOO_EARLY = datetime(2022, 5, 1, 7, 30, tzinfo=UTC)
-"""Half an hour before the reports of 2022-04-30 are there."""
+"""Half an hour before the reports of 2022-04-30 are available."""
 AGGREGATIONS = ("interaction", "granular")
 PERIODS = {
     "daily": ("2022-04-01", "{}-2022-04-01"),
@@ -33,36 +33,36 @@ QUEUE_S = 60.0
 
 @dataclass
 class _Show:
-    """The demo's voice, and its memory of what did not hold."""
+    """Prints what the demo does, and collects the checks that fail."""
 
     function: FunctionProcess
-    wrong: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def title(self, text: str) -> None:
         say(f"\n{text}")
 
     def call(self, fields: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
-        """Call the function, showing the call as curl would make it and the answer in short."""
+        """Call the function; print the call as a curl line, and a summary of the answer."""
         body = json.dumps(fields)
         options = "".join(f" -H {shlex.quote(f'{name}: {value}')}" for name, value in (headers or {}).items())
         say(f"$ curl{options} -d {shlex.quote(body)} {self.function.url}")
         answer = self.function.post(raw=body.encode(), headers=headers)
-        say(f"  {_in_short(answer)}")
+        say(f"  {_summary(answer)}")
         return answer
 
-    def expect(self, what: str, *, holds: bool) -> None:
-        """Remember, and say, what does not hold."""
-        if not holds:
-            self.wrong.append(what)
-            say(f"  WRONG: {what}")
+    def expect(self, what: str, *, passes: bool) -> None:
+        """Print and collect a check that fails."""
+        if not passes:
+            self.failed.append(what)
+            say(f"  FAILED: {what}")
 
 
 def demo() -> int:
-    """Run it; gives back the exit code."""
+    """Run the demo. Return the exit code."""
     started = time.monotonic()
     with Stack(rows=ROWS, shards=SHARDS) as stack, FunctionProcess(stack.function_env()) as function:
         show = _Show(function)
-        say("Stand-ins for the export service, Cloud Storage, Secret Manager and Cloud Tasks are up on 127.0.0.1,")
+        say("Stand-ins for the export service, Cloud Storage, Secret Manager and Cloud Tasks run on 127.0.0.1,")
         say("and the function runs as in the cloud, in a process of its own (functions-framework).")
         _export_all(show, stack)
         _export_again(show)
@@ -75,17 +75,17 @@ def demo() -> int:
             _show_interactions(show, stack, folder)
         _backfill(show, stack)
         _ask_coverage(show)
-        if show.wrong:
+        if show.failed:
             say(f"\nThe function's output:\n{function.output()}")
-    if show.wrong:
-        say("\nDid not hold: " + "; ".join(show.wrong))
+    if show.failed:
+        say("\nFailed checks: " + "; ".join(show.failed))
         return 1
-    say(f"\nAll of it held, in {time.monotonic() - started:.1f} s. Everything that was started is gone again.")
+    say(f"\nAll checks passed, in {time.monotonic() - started:.1f} s. Everything is stopped again.")
     return 0
 
 
 def say(text: str) -> None:
-    """Write a line."""
+    """Print a line, at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -95,31 +95,31 @@ def _export_all(show: _Show, stack: Stack) -> None:
     for aggregation in AGGREGATIONS:
         for frequency, (day, prefix) in PERIODS.items():
             answer = show.call({"aggregation": aggregation, "frequency": frequency, "date": day})
-            show.expect(f"{frequency} {aggregation} is copied", holds=_status(answer) == (200, "copied"))
+            show.expect(f"{frequency} {aggregation} is copied", passes=_status(answer) == (200, "copied"))
             blobs = stack.client().list_blobs(stack.bucket, prefix=f"{aggregation}/{frequency}/")
-            landed = {blob.name.rsplit("/", 1)[1]: blob.crc32c for blob in blobs}
+            copied = {blob.name.rsplit("/", 1)[1]: blob.crc32c for blob in blobs}
             source = {name: info.crc32c for name, info in stack.exports.files(prefix.format(aggregation)).items()}
-            show.expect(f"the {frequency} {aggregation} files equal their source", holds=landed == source)
+            show.expect(f"the {frequency} {aggregation} files equal their source", passes=copied == source)
 
 
 def _export_again(show: _Show) -> None:
     show.title("2. One of them again: the bucket is compared with the source, and nothing is copied twice")
     answer = show.call({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"})
-    show.expect("nothing is copied again", holds=_status(answer) == (200, "unchanged"))
+    show.expect("nothing is copied again", passes=_status(answer) == (200, "unchanged"))
 
 
 def _export_too_early(show: _Show, stack: Stack) -> None:
-    show.title("3. Yesterday's report at half past seven; they are made at eight (all times UTC)")
+    show.title("3. Yesterday's report at half past seven; reports are available from eight on (all times UTC)")
     stack.clock.fixed = TOO_EARLY
     headers = {"X-CloudScheduler-ScheduleTime": f"{TOO_EARLY:%Y-%m-%dT%H:%M:%SZ}"}
     answer = show.call({"aggregation": "granular", "frequency": "daily"}, headers)
     stack.clock.fixed = None
-    show.expect("it is not there yet", holds=_status(answer) == (503, "not_available"))
-    show.expect("the answer says when to try again", holds="Retry-After" in answer.headers)
+    show.expect("it is not available yet", passes=_status(answer) == (503, "not_available"))
+    show.expect("the answer says when to try again", passes="Retry-After" in answer.headers)
 
 
 def _show_tree(show: _Show, folder: Path) -> None:
-    show.title("4. What landed in the bucket")
+    show.title("4. The objects in the bucket")
     previous: Path | None = None
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
@@ -128,7 +128,7 @@ def _show_tree(show: _Show, folder: Path) -> None:
         previous = path.parent
         say(f"    {path.name:<58}{path.stat().st_size:>9,} bytes")
     expected = 2 * len(PERIODS) * (SHARDS + 1)
-    show.expect(f"there are {expected} objects", holds=len(files) == expected)
+    show.expect(f"there are {expected} objects", passes=len(files) == expected)
 
 
 def _show_manifest(show: _Show, folder: Path) -> None:
@@ -144,13 +144,13 @@ def _show_manifest(show: _Show, folder: Path) -> None:
         else:
             say(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
     names = [described["name"] for described in manifest.get("objects", [])]
-    holds = len(names) == SHARDS and all((folder / name).is_file() for name in names)
-    show.expect("the manifest names the files that are there", holds=holds)
+    passes = len(names) == SHARDS and all((folder / name).is_file() for name in names)
+    show.expect("the manifest names the period's files, and they exist", passes=passes)
 
 
 def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
     show.title(
-        "6. SQL over the partitions (DuckDB here, BigQuery there): opt-in rate by action. Rows hold counts: sum them"
+        "6. SQL over the files (here in DuckDB, as in BigQuery): opt-in rate by action. Each row has a count: sum them"
     )
     _show_query(rates.DECISIONS)
     found = rates.selected_decisions(folder)
@@ -158,30 +158,28 @@ def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
         name = rates.ACTIONS.get(action, f"unknown code {action}")
         say(f"  {action} {name:<24}{sums.decisions:>7,} decisions {sums.opt_in_rate:>7.1%} opt-in")
     counted = rates.counted_decisions(_day(stack, "granular"))
-    show.expect("the opt-in rates are those of the source", holds=found == counted)
-    show.expect("accept all is opt-in, deny all is not", holds=[found[0].opt_in_rate, found[1].opt_in_rate] == [1, 0])
+    show.expect("the opt-in rates equal those of the source", passes=found == counted)
+    show.expect("accept all is opt-in, deny all is not", passes=[found[0].opt_in_rate, found[1].opt_in_rate] == [1, 0])
 
 
 def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
-    show.title("7. How many answer the banner, and how many of them accept all, by device; without bots")
+    show.title("7. Interaction rate and accept rate, by device; without bots")
     _show_query(rates.INTERACTIONS)
     found = rates.selected_interactions(folder)
     for device, sums in found.items():
         shares = f"interaction rate {sums.interaction_rate:.1%}, accept rate {sums.accept_rate:.1%}"
         say(f"  {device:<8}{sums.displays:>7,} displays {sums.interactions:>7,} interactions   {shares}")
     counted = rates.counted_interactions(_day(stack, "interaction"))
-    show.expect("the interaction and accept rates are those of the source", holds=found == counted)
+    show.expect("the interaction and accept rates equal those of the source", passes=found == counted)
 
 
 def _backfill(show: _Show, stack: Stack) -> None:
-    show.title(
-        "8. A quarter through Cloud Tasks: what would be done, then a task a day, and the queue calls the function"
-    )
+    show.title("8. A quarter through Cloud Tasks: first a dry run, then one task per day; the queue calls the function")
     stack.exports.rows = 20
     queue = stack.tasks.queue
     counts = [_spans(show, {**QUARTER, "dry_run": True}), _spans(show, {**QUARTER, "enqueue": True})]
-    show.expect("the dry run says what is to do", holds=counts[0] == (200, {"complete": 1, "planned": 90}))
-    show.expect("each of these days is queued", holds=counts[1] == (202, {"complete": 1, "queued": 90}))
+    show.expect("the dry run shows what is missing", passes=counts[0] == (200, {"complete": 1, "planned": 90}))
+    show.expect("each of these days is queued", passes=counts[1] == (202, {"complete": 1, "queued": 90}))
     queue.targets = [show.function.url]
     sys.stdout.write("  tasks in the queue:")
     until = time.monotonic() + QUEUE_S
@@ -190,11 +188,11 @@ def _backfill(show: _Show, stack: Stack) -> None:
         sys.stdout.flush()
         time.sleep(0.3)
     say(f" {left}")
-    show.expect("the quarter is complete", holds=_spans(show, {**QUARTER, "dry_run": True}) == (200, {"complete": 91}))
+    show.expect("the quarter is complete", passes=_spans(show, {**QUARTER, "dry_run": True}) == (200, {"complete": 91}))
 
 
 def _spans(show: _Show, fields: Mapping[str, object]) -> tuple[int, dict[str, int]]:
-    """Call the function; gives back the status, and how many periods ended in which way."""
+    """Call the function. Return the status code, and the number of periods by their status."""
     answer = show.call(fields)
     return answer.status, _counts(answer)
 
@@ -204,12 +202,12 @@ def _show_query(query: str) -> None:
 
 
 def _day(stack: Stack, aggregation: str) -> list[bytes]:
-    """The day's files, as the export service has them."""
+    """The day's files at the export service."""
     return [info.read_bytes() for info in stack.exports.files(PERIODS["daily"][1].format(aggregation)).values()]
 
 
 def _ask_coverage(show: _Show) -> None:
-    show.title("9. What is there, and what is missing, of the first ten days of April")
+    show.title("9. Which periods are complete and which are missing, in the first ten days of April")
     query = {"from": "2022-04-01", "to": "2022-04-10"}
     say(f"$ curl '{show.function.url}/?{urlencode(query)}'")
     answer = show.function.get(query=query).json()
@@ -223,12 +221,12 @@ def _ask_coverage(show: _Show) -> None:
     once = {"daily": (1, 9), "weekly": (1, 1), "monthly": (1, 0)}
     expected = {(aggregation, frequency): count for aggregation in AGGREGATIONS for frequency, count in once.items()}
     expected["granular", "daily"] = (10, 0)  # the quarter
-    show.expect("what was exported is complete, and the rest missing", holds=counts == expected)
-    say("  A browser gets it as a page: `make serve` keeps everything up and prints the address.")
+    show.expect("the exported periods are complete, and the others missing", passes=counts == expected)
+    say("  In a browser this is a page: `make serve` keeps everything running and prints the address.")
 
 
 def _folder(stack: Stack, temporary: Path) -> Path:
-    """The bucket as a folder: our own stand-in's, or a copy of what another Cloud Storage holds."""
+    """The bucket as a folder: that of the stand-in, or a copy where the destination is another Cloud Storage."""
     if stack.is_destination_ours:
         return stack.root / stack.bucket
     for blob in stack.client().list_blobs(stack.bucket):
@@ -252,7 +250,7 @@ def _status(answer: Answer) -> tuple[int, object]:
     return answer.status, _export(answer).get("status")
 
 
-def _in_short(answer: Answer) -> str:
+def _summary(answer: Answer) -> str:
     export = _export(answer)
     problem = answer.json()
     counts = _counts(answer)

@@ -2,10 +2,10 @@
 
 v2: `GET /download/v2/analytics/{analyticsId}/{filePrefix}` answers `{"downloadUrls": [...]}`.
 v1: `GET /api/download/analytics/{analyticsId}/{filePrefix}-000000000000.csv` answers one link. The
-documentation does not give the answer's form (so `v1_form` chooses it), and writes the address with and without `/api`;
+documentation does not show the answer's form (so `v1_form` chooses it), and has the address with and without `/api`;
 both are served.
 
-The key comes in the `x-api-key` header or as the `apiKey` parameter. A report is there from 08:00 UTC on the
+The key is sent in the `x-api-key` header or as the `apiKey` parameter. A report is available from 08:00 UTC on the
 day after its period.
 """
 
@@ -34,7 +34,7 @@ _FILE = re.compile(r"(.+)-\d{12}\.csv", re.ASCII)
 
 
 class V1Form(StrEnum):
-    """How v1 wraps its one link; `LINK` is its place."""
+    """The form of a v1 answer; the link replaces `LINK`."""
 
     DOWNLOAD_URL = '{"downloadUrl": LINK}'
     URL = '{"url": LINK}'
@@ -45,7 +45,7 @@ class V1Form(StrEnum):
 
 
 def list_links(service: "ExportService", exchange: Exchange, analytics_id: str, file_prefix: str) -> Outcome:
-    """Links to all files of a period, by v2."""
+    """v2: links to all files of a period."""
     if early := exchange.inject_before("export.list", file_prefix) or _refusal(
         service, exchange, analytics_id, file_prefix
     ):
@@ -60,7 +60,7 @@ def list_links(service: "ExportService", exchange: Exchange, analytics_id: str, 
 
 
 def link_to_file(service: "ExportService", exchange: Exchange, analytics_id: str, file: str) -> Outcome:
-    """A link to one file of a period, by v1."""
+    """v1: a link to one file of a period."""
     match = _FILE.fullmatch(file)
     file_prefix = match[1] if match else ""
     if early := exchange.inject_before("export.file", file) or _refusal(service, exchange, analytics_id, file_prefix):
@@ -84,7 +84,7 @@ ROUTES = (
 
 
 def _refusal(service: "ExportService", exchange: Exchange, analytics_id: str, file_prefix: str) -> Response | None:
-    """405, 401 or 404 where this may not or cannot be had."""
+    """Return 405, 401 or 404 if the request cannot be answered."""
     if exchange.head.method != "GET":
         refusal = _error(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed")
         return Response(refusal.status, [*refusal.headers, ("Allow", "GET")], refusal.body)
@@ -92,8 +92,8 @@ def _refusal(service: "ExportService", exchange: Exchange, analytics_id: str, fi
     if key not in service.keys:
         return _error(HTTPStatus.UNAUTHORIZED, "Unauthorized")
     period = ReportPeriod.parse(file_prefix)
-    is_there = period is not None and period.is_available(service.clock.now())
-    return None if analytics_id in service.analytics_ids and is_there else _NOT_FOUND
+    is_available = period is not None and period.is_available(service.clock.now())
+    return None if analytics_id in service.analytics_ids and is_available else _NOT_FOUND
 
 
 def _error(status: int, message: str) -> Response:
@@ -102,7 +102,7 @@ def _error(status: int, message: str) -> Response:
 
 
 def _error_form(path: str, status: int, message: str) -> Response:
-    del path  # the same everywhere
+    del path  # every path has the same form
     return _error(status, message)
 
 
@@ -112,7 +112,7 @@ _NOT_FOUND = _error(HTTPStatus.NOT_FOUND, "Not Found")
 class ExportService(Server):
     """The server.
 
-    What a period's files are: those that `put` gave it, else ones that are made up when first asked for.
+    A period has the files that `put` set, else reports that are made up at the first request for it.
     """
 
     def __init__(  # noqa: PLR0913 - what a test may choose
@@ -135,25 +135,22 @@ class ExportService(Server):
         self._first_key = api_key
         self._size = rows, shards, least_bytes
         self.keys = {api_key}
-        """The keys that are taken; change it to rotate one."""
+        """The accepted keys; change the set to rotate a key."""
         self.rows, self.shards, self.least_bytes = rows, shards, least_bytes
         self.link_life_s = LINK_LIFE_S
         self.v1_form = V1Form.DOWNLOAD_URL
         self.links: dict[str, object] = {}
-        """Answers that a test dictates.
-
-        For a file prefix what `downloadUrls` holds; for a v1 file name the link.
-        """
+        """Answers that a test sets: the value of `downloadUrls` by file prefix, and the link by v1 file name."""
         self.makes_up_reports = True
-        """False: only what `put` gave is there."""
+        """False: only periods that `put` set exist."""
         self._analytics_id = analytics_id
         self._periods: dict[str, list[str] | None] = {}
-        """File names by prefix; None once removed."""
+        """File names by prefix; None for a removed period."""
         self._lock = threading.RLock()
         storage.create_bucket(SOURCE_BUCKET)
 
     def reset(self) -> None:
-        """Forget every report, and what a test chose. The reports' bytes stay in the storage."""
+        """Remove every report, and restore every setting. The reports' bytes stay in the storage."""
         with self._lock:
             self._periods.clear()
             self.links.clear()
@@ -171,9 +168,9 @@ class ExportService(Server):
         content_type: str | None = "text/csv",
         content_encoding: str | None = None,
     ) -> dict[str, ObjectInfo]:
-        """Make these the period's files, in this order.
+        """Replace the period's files by these, in this order; `{}` for no file.
 
-        A file that was there gets a new generation. None: `{}`.
+        A file that exists gets a new generation.
         """
         with self._lock:
             for name in set(self._periods.get(file_prefix) or []) - set(files):
@@ -190,15 +187,15 @@ class ExportService(Server):
             return self.files(file_prefix)
 
     def remove(self, file_prefix: str) -> None:
-        """Let the period not be there (404), whatever the clock says."""
+        """Remove the period: requests for it are answered 404, at any time."""
         self.put(file_prefix, {})
         with self._lock:
             self._periods[file_prefix] = None
 
     def files(self, file_prefix: str) -> dict[str, ObjectInfo]:
-        """The period's files by name, in the listing's order, as the source bucket holds them.
+        """The period's files in the source bucket, by name, in the listing's order.
 
-        KeyError: not there.
+        Raises KeyError if the period does not exist.
         """
         with self._lock:
             names = self.names(file_prefix)
@@ -208,9 +205,9 @@ class ExportService(Server):
             return {name: objects[self._object_name(name)] for name in names}
 
     def names(self, file_prefix: str) -> list[str] | None:
-        """The period's file names, made up now if need be.
+        """The period's file names; its reports are made up now if it has none yet.
 
-        None if it is not there. Whatever the clock says.
+        None if the period does not exist. The clock does not matter.
         """
         with self._lock:
             if file_prefix not in self._periods:
@@ -221,7 +218,7 @@ class ExportService(Server):
             return self._periods[file_prefix]
 
     def link(self, name: str) -> str:
-        """A fresh link to a file of the source, whether it is there or not."""
+        """A new link to a file of the source, whether the file exists or not."""
         return self.storage.links.sign(SOURCE_BUCKET, self._object_name(name), life_s=self.link_life_s)
 
     def _answer(self, exchange: Exchange) -> Outcome:

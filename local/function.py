@@ -1,4 +1,4 @@
-"""The function in a process of its own, by functions-framework, as in the cloud."""
+"""The function in a process of its own, run by functions-framework, as in the cloud."""
 
 import contextlib
 import json
@@ -23,16 +23,16 @@ START_S = 30.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What the function said."""
+    """The function's answer."""
 
     status: int
     headers: Mapping[str, str]
-    """Case does not matter."""
+    """Looked up without regard to case."""
     text: str
     seconds: float
 
     def json(self) -> dict[str, object]:
-        """The JSON object in the body. ValueError if there is none."""
+        """The JSON object in the body. Raises ValueError for any other body."""
         value = json.loads(self.text)
         if not isinstance(value, dict):
             raise ValueError(f"expected a JSON object, got {self.text!r}")  # noqa: TRY004 - a wrong body
@@ -40,10 +40,10 @@ class Answer:
 
 
 class FunctionProcess:
-    """`functions-framework --target export_analytics --source main.py`, started by `with` and gone after it.
+    """`functions-framework --target export_analytics --source main.py`; `with` starts and stops it.
 
-    Its environment holds PATH, HOME and what is given, nothing else. It has a session of its own; a leash (a
-    shell that waits on a pipe from here) kills all of it if this process dies, however it dies.
+    Its environment has only PATH, HOME and `env`. It runs in a process session of its own; a leash (a shell that
+    waits on a pipe from this process) kills the whole session if this process dies, however it dies.
     """
 
     def __init__(
@@ -77,20 +77,20 @@ class FunctionProcess:
 
     @property
     def output_path(self) -> Path:
-        """The file that takes what it writes; gone with it."""
+        """The file with its output; `stop` deletes it."""
         return Path(self._output.name)
 
     @property
     def is_running(self) -> bool:
-        """Whether its first process is there."""
+        """Whether its first process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
-        """Start it, again after `kill` or `terminate`; returns when it takes connections.
+        """Start it, also after `kill` or `terminate`. Return once it accepts connections.
 
-        Raises RuntimeError with its output if it does not.
+        Raises RuntimeError with its output if it does not start.
         """
-        self._let_go()
+        self._release_leash()
         command = [
             str(Path(sys.executable).parent / "functions-framework"),
             "--target=export_analytics",
@@ -123,28 +123,28 @@ class FunctionProcess:
         return self
 
     def stop(self) -> None:
-        """Kill it and everything that it started."""
+        """Kill it and every process that it started."""
         self.kill()
-        self._let_go()
+        self._release_leash()
         if not self._output.closed:
             self._last_output = self.output()
             self._output.close()
 
-    def _let_go(self) -> None:
-        """Let the leash kill what is left of the session, and end."""
+    def _release_leash(self) -> None:
+        """Let the leash kill what is left of the session; wait for its end."""
         if self._leash and self._leash.stdin:
             self._leash.stdin.close()
             self._leash.wait()
         self._leash = None
 
     def kill(self) -> None:
-        """SIGKILL to all of it, at once."""
+        """Send SIGKILL to the whole session."""
         self._signal(signal.SIGKILL)
         if self._process:
             self._process.wait()
 
     def terminate(self, timeout: float = 60.0) -> int:
-        """SIGTERM to the first process, as Cloud Run does; gives back its exit code."""
+        """Send SIGTERM to the first process, as Cloud Run does. Return its exit code."""
         if self._process is None:
             raise RuntimeError("the function has not been started")
         self._process.terminate()
@@ -161,7 +161,7 @@ class FunctionProcess:
         path: str = "",
         timeout: float = 110.0,
     ) -> Answer:
-        """Call it with `body` as JSON, or with `raw` as it is, or with neither."""
+        """Call it with `body` as JSON, with the bytes `raw`, or without a body."""
         data = raw if raw is not None or body is None else json.dumps(body).encode()
         started = time.monotonic()
         status, answered, text = self._send(method, path, data, query, headers, timeout)
@@ -176,7 +176,7 @@ class FunctionProcess:
         headers: Mapping[str, str] | None,
         timeout: float,
     ) -> tuple[int, Mapping[str, str], str]:
-        """Send a request; its answer's status, headers and text."""
+        """Send a request. Return the answer's status, headers and text."""
         url = f"{self.url}/{path}"
         response = requests.request(
             method, url, data=data, params=query, headers=headers, timeout=timeout, allow_redirects=False
@@ -186,11 +186,11 @@ class FunctionProcess:
     def get(
         self, path: str = "", *, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Ask it a question."""
+        """Call it by GET."""
         return self.post(method="GET", path=path, query=query, headers=headers)
 
     def output(self) -> str:
-        """Everything that it wrote to stdout and stderr so far."""
+        """Everything that it has written to stdout and stderr."""
         if self._output.closed:
             return self._last_output
         return Path(self._output.name).read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""A gRPC service on 127.0.0.1 with fault switches; what it does not know is UNIMPLEMENTED."""
+"""A gRPC service on 127.0.0.1 with fault switches; methods without a handler answer UNIMPLEMENTED."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,19 +20,19 @@ _STATUS_CODES = {
 }
 
 Method = tuple[Callable[[Any, grpc.ServicerContext], Any], type[Any], type[Any]]
-"""What answers, and the types of its request and its answer (proto-plus messages, or those of protobuf itself)."""
+"""The handler, and the types of its request and its response (messages of proto-plus or of protobuf)."""
 
 
 class GrpcService:
-    """The server: `methods` by name, such as `GetQueue`, of one `service` (its full name)."""
+    """The server of one `service` (its full name); `methods` by name, such as `GetQueue`."""
 
     def __init__(self, service: str, methods: Mapping[str, Method], *, workers: int, port: int) -> None:
         self._server = grpc.server(futures.ThreadPoolExecutor(workers), options=[("grpc.so_reuseport", 0)])
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
-                answer, request_deserializer=_reader(asked), response_serializer=_writer(given)
+                handler, request_deserializer=_reader(request), response_serializer=_writer(response)
             )
-            for name, (answer, asked, given) in methods.items()
+            for name, (handler, request, response) in methods.items()
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
@@ -60,7 +60,7 @@ def _writer(message: Any) -> Callable[[Any], bytes]:  # noqa: ANN401 - likewise
 
 
 def inject_before(faults: Faults, request: Request, context: grpc.ServicerContext) -> bool:
-    """Let the faults act that are set for this request; whether its answer is to be lost."""
+    """Apply the faults that are set for this request. Return whether its answer shall be lost."""
     is_lost = False
     for fault in faults.take(request.operation, request.name):
         faults.note_fired(fault, request.operation)
@@ -78,7 +78,7 @@ def inject_before(faults: Faults, request: Request, context: grpc.ServicerContex
 
 
 def lose_answer(context: grpc.ServicerContext) -> NoReturn:
-    """Answer as gRPC does when the connection breaks before the answer is there."""
+    """Answer as gRPC reports a connection that broke before the answer arrived."""
     abort(context, grpc.StatusCode.UNAVAILABLE, "a fault switch lost the answer")
 
 

@@ -15,7 +15,7 @@ GAPS_DAYS_AGO = (3, 4, 5, 9, 100)
 
 
 def picture(path: Path, *, port: int) -> int:
-    """Export over a year of days, weeks and months, but for a few, and write the picture; gives back the exit code."""
+    """Export more than a year of days, weeks and months, with gaps, and write the picture. Return the exit code."""
     browser = shutil.which("chromium")
     if browser is None:
         sys.stderr.write("No chromium on the PATH; Debian, Ubuntu: apt-get install chromium\n")
@@ -25,7 +25,7 @@ def picture(path: Path, *, port: int) -> int:
         for days in GAPS_DAYS_AGO:
             missing = f"granular-{today - timedelta(days=days)}$"
             stack.faults.add("export.list", Kind.STATUS, status=404, name=missing, times=None)
-        first = today - timedelta(days=400)  # as many days as one request takes
+        first = today - timedelta(days=400)  # the maximum number of periods in one request
         for frequency in ("daily", "weekly", "monthly"):
             function.post({"aggregation": "granular", "frequency": frequency, "from": str(first), "to": str(today)})
         _show(function.url, browser, path)
@@ -34,7 +34,7 @@ def picture(path: Path, *, port: int) -> int:
 
 
 def _show(url: str, browser: str, path: Path) -> None:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - for this command alone
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only this command uses it
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:

@@ -1,7 +1,7 @@
-"""Rates of a day's reports, by SQL over what landed and by plain counting of what was handed out, to compare.
+"""Rates of a day's reports, by SQL over the copied files and by counting the source's rows, to compare both.
 
-The rates are those of Usercentrics' own dashboards ("Interaction Analytics": dashboards): interactions by displays,
-accepts by interactions, without bots; opt-ins by decisions.
+The rates are those of Usercentrics' own dashboards ("Interaction Analytics": dashboards): interactions per display,
+accepts per interaction, without bots; opt-ins per decision.
 """
 
 import csv
@@ -46,7 +46,7 @@ FROM sums ORDER BY device_type"""
 
 @dataclass(frozen=True)
 class Decisions:
-    """Of one action; the rate is a fraction."""
+    """The decisions of one action; the rate is a fraction."""
 
     decisions: int
     opt_in_rate: float
@@ -54,7 +54,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Interactions:
-    """Of one device, without bots; the rates are fractions."""
+    """The interactions of one device, without bots; the rates are fractions."""
 
     displays: int
     interactions: int
@@ -63,17 +63,17 @@ class Interactions:
 
 
 def selected_decisions(folder: Path) -> dict[int, Decisions]:
-    """By action."""
+    """By action, by SQL."""
     return {action: Decisions(*figures) for action, *figures in _selected(DECISIONS, folder)}
 
 
 def selected_interactions(folder: Path) -> dict[str, Interactions]:
-    """By device."""
+    """By device, by SQL."""
     return {device: Interactions(*figures) for device, *figures in _selected(INTERACTIONS, folder)}
 
 
 def counted_decisions(files: Iterable[bytes]) -> dict[int, Decisions]:
-    """By action, row by row."""
+    """By action, counted row by row."""
     decisions, opt_ins = Counter[int](), Counter[int]()
     for row in _rows(files):
         action, total = int(row["action"]), int(row["total"])
@@ -83,7 +83,7 @@ def counted_decisions(files: Iterable[bytes]) -> dict[int, Decisions]:
 
 
 def counted_interactions(files: Iterable[bytes]) -> dict[str, Interactions]:
-    """By device, row by row."""
+    """By device, counted row by row."""
     displays, interactions, accepts = Counter[str](), Counter[str](), Counter[str]()
     for row in _rows(files):
         device, event, number = row["device_type"], int(row["event_type"]), int(row["number"])

@@ -1,7 +1,4 @@
-"""Which period a report's file prefix names, and from when the report is there.
-
-[pure]
-"""
+"""[pure] Which period a report's file prefix names, and when the report becomes available."""
 
 import re
 from calendar import monthrange
@@ -14,7 +11,7 @@ _PREFIX = re.compile(r"(interaction|granular)-(\d{4}-\d\d-\d\d)(?:-(\d{4}-\d\d-\
 
 @dataclass(frozen=True)
 class ReportPeriod:
-    """What a file prefix names."""
+    """The aggregation and the period that a file prefix names."""
 
     aggregation: str
     first: date
@@ -22,7 +19,7 @@ class ReportPeriod:
 
     @classmethod
     def parse(cls, file_prefix: str) -> "ReportPeriod | None":
-        """A day, a week from Monday to Sunday or a whole month; None for anything else."""
+        """Parse the prefix of a day, a week from Monday to Sunday or a whole month; None for anything else."""
         match = _PREFIX.fullmatch(file_prefix)
         if match is None:
             return None
@@ -37,5 +34,5 @@ class ReportPeriod:
         return cls(match[1], first, last) if is_day or is_week or is_month else None
 
     def is_available(self, now: datetime) -> bool:
-        """Whether the report has been made by `now`."""
+        """Whether the report is available at `now`."""
         return self.last < date.max and now >= datetime.combine(self.last + timedelta(days=1), AVAILABLE_FROM)

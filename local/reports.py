@@ -1,14 +1,14 @@
-"""Made-up reports: the same aggregation, file prefix, shard and number of rows give the same bytes.
+"""Made-up reports: the same aggregation, file prefix, shard and number of rows produce the same bytes.
 
-[pure] They hold counts, as the real ones do: a row is one combination of the text columns, `total` or `number` says how
-often it came. So sum the counts; the number of rows means nothing.
+[pure] They contain counts, as the real reports do: a row is one combination of the text columns, and `total` or
+`number` says how often it occurred. So sum the counts; the number of rows means nothing.
 
-Sure, since Usercentrics documents it: `consent` (0 opt-out, 1 opt-in), `action` (0..8), the event types' names, bots in
+Documented by Usercentrics: `consent` (0 opt-out, 1 opt-in), `action` (0..8), the event types' names, bots in
 granular analytics as action 4. Likely, since a public connector reads such files: the columns, their order and types, a
 country that may be empty. Likely, from Usercentrics' own software and pages: the numbers of the event types, and `bot`
-as the browser of bots. A guess: weekly and monthly files, never published; here `day` is the period's first day
-and the counts are larger. Samples: every name of a service, host, system and browser, and how often each value comes.
-A few codes are unknown ones, as a later version of the consent banner may write them.
+as the browser of bots. A guess, since none is published: weekly and monthly files; here `day` is the period's first day
+and the counts are larger. Invented: every name of a service, host, system and browser, and how often each value occurs.
+A few rows have unknown codes, as a later version of the consent banner may write them.
 """
 
 import random
@@ -22,11 +22,11 @@ HEADERS = {
 CMP_SHOWN, ACCEPTS, DENIES, SAVES = 1, (2, 5, 8), (3, 6, 9), (4, 7, 10)
 """Values of `event_type`: the banner was shown; accept all, deny all and save, each without a layer, on L1 and L2."""
 _EVENT_WEIGHTS = (1, 600, 30, 20, 10, 200, 120, 30, 40, 30, 20, 5, 10, 40, 30, 10, 10, 2, 2)
-"""By `event_type` 0..17, and the unknown one."""
+"""By `event_type` 0..17; the last one is an unknown code."""
 OPT_IN_RATES = (1.0, 0.0, 0.5, 0.1, 0.9, 0.6, 0.4, 0.55, 0.6, 0.5)
-"""How often `consent` is 1, by `action` 0..8 and the unknown one.
+"""The probability that `consent` is 1, by `action` 0..8; the last one is an unknown code.
 
-All of Accept All (0), none of Deny All (1), samples for the rest.
+Accept All (0) is always an opt-in, Deny All (1) never; the other values are invented.
 """
 _ACTION_WEIGHTS = (300, 180, 10, 350, 40, 20, 20, 60, 20, 2)
 _BOT_ACTION = 4
@@ -37,20 +37,14 @@ BOT = "bot"
 BROWSERS = ("Chrome", "Edge", "Firefox", "Safari", BOT)
 _BROWSER_WEIGHTS = (50, 10, 10, 27, 3)
 BLOCK_ROWS = 20_000
-"""So many rows are unique.
-
-A longer report repeats them, so that gigabytes are made as fast as they are written.
-"""
+"""A longer report repeats its first rows, this many, so that gigabytes are made as fast as they are written."""
 
 _Row = tuple[str, int, str]
-"""What comes before the count, the count's mean on one day, what comes after it."""
+"""The text before the count, the count's mean on one day, the text after the count."""
 
 
 def report(aggregation: str, file_prefix: str, shard: int, *, rows: int, least_bytes: int = 0) -> Iterator[bytes]:
-    """The CSV file in blocks, first its header.
-
-    It has `rows` rows, more when it takes more to reach `least_bytes`.
-    """
+    """The CSV file in blocks, the header first; `rows` rows, or more if `least_bytes` requires it."""
     header = f"{HEADERS[aggregation]}\n".encode()
     yield header
     left_bytes = least_bytes - len(header)
@@ -77,7 +71,7 @@ def _lines(aggregation: str, file_prefix: str, shard: int, rows: int) -> list[st
 
 
 def _days(aggregation: str, file_prefix: str) -> tuple[date, int]:
-    """The period's first day, and how many it has."""
+    """The period's first day, and its number of days."""
     span = file_prefix.removeprefix(f"{aggregation}-")
     start, end = date.fromisoformat(span[:10]), date.fromisoformat(span[-10:])
     return start, (end - start).days + 1

@@ -1,6 +1,6 @@
-"""What a stand-in was asked, for tests that count requests or search them for a secret.
+"""The requests that a stand-in received, for tests that count them or search them for a secret.
 
-Headers and queries hold keys, tokens and signatures: they are kept, and never printed.
+Headers and queries contain keys, tokens and signatures: they are logged here, but never printed.
 """
 
 import threading
@@ -10,10 +10,10 @@ from urllib.parse import unquote_plus
 
 
 class Headers(dict[str, str]):
-    """Headers by lower-case name; the values of a repeated one are joined by commas. Printed, it shows names alone."""
+    """Headers by lower-case name; the values of a repeated header are joined by commas. `repr` shows only names."""
 
     def value(self, name: str, default: str = "") -> str:
-        """The value of a header, however its name is written."""
+        """The value of a header; the case of its name does not matter."""
         return self.get(name.lower(), default)
 
     def __repr__(self) -> str:
@@ -24,33 +24,33 @@ class Headers(dict[str, str]):
 class Request:
     """One request.
 
-    It is entered when its head has been read, and filled in before the client can see the answer.
+    It is logged when its head has been read, and completed before the client can see the answer.
     """
 
     method: str
     path: str
     """As sent, without the query."""
     operation: str = "unknown"
-    """What it meant: link.get, upload.put, ... (the places of `local.faults`)."""
+    """Its meaning: link.get, upload.put, ... (the places of `local.faults`)."""
     name: str = ""
     """The object's, period's, secret's or task's name, decoded."""
     status: int = 0
-    """0 while (or when) nothing was answered."""
+    """0 while there is no answer."""
     sent_bytes: int = 0
     """Of the answer's body."""
     at: float = field(default_factory=time.monotonic, repr=False)
-    """When it came, by time.monotonic()."""
+    """When it arrived, by time.monotonic()."""
     is_new_connection: bool = False
-    """False when the connection had carried a request before."""
+    """Whether it is the connection's first request."""
     range: str = ""
     """The Range or Content-Range header."""
     query: str = field(default="", repr=False)
     """As sent."""
     headers: Headers = field(default_factory=Headers)
-    """Empty where it came by gRPC."""
+    """Empty for a gRPC request."""
 
     def places_of(self, text: str) -> list[str]:
-        """Where the request holds this text: names of headers, "path", "query". The body is not searched."""
+        """Where the request contains this text: names of headers, "path", "query". The body is not searched."""
         places = {**self.headers, "path": self.path, "query": unquote_plus(self.query)}
         return sorted(name for name, value in places.items() if text in value)
 
@@ -63,24 +63,24 @@ class RequestLog:
         self._requests: list[Request] = []
 
     def add(self, request: Request) -> None:
-        """Enter a request."""
+        """Append a request."""
         with self._lock:
             self._requests.append(request)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove every request."""
         with self._lock:
             self._requests = []
 
     def all(self) -> list[Request]:
-        """A copy of the list."""
+        """Return a copy of the list."""
         with self._lock:
             return list(self._requests)
 
     def of(self, *operations: str) -> list[Request]:
-        """The requests that meant one of these operations."""
+        """The requests of these operations."""
         return [request for request in self.all() if request.operation in operations]
 
     def count(self, *operations: str) -> int:
-        """How many there were of these operations; of all, when none is named."""
+        """The number of requests of these operations; of all requests if none is named."""
         return len(self.of(*operations) if operations else self.all())

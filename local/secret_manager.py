@@ -16,13 +16,13 @@ _WORKERS = 8
 
 
 class SecretManager(GrpcService):
-    """The server. `latest` is the newest version, even when it is disabled, as in the real one."""
+    """The server. `latest` is the newest version, even if it is disabled, as in the real service."""
 
     def __init__(self, *, faults: Faults, port: int = 0) -> None:
         self._faults = faults
         self._lock = threading.Lock()
         self._versions: dict[str, list[bytes | None]] = {}
-        """Payloads by secret, version 1 first; None when disabled."""
+        """Payloads by secret, version 1 first; None for a disabled version."""
         self.requests = RequestLog()
         access = (self._access, service.AccessSecretVersionRequest, service.AccessSecretVersionResponse)
         super().__init__(
@@ -33,19 +33,19 @@ class SecretManager(GrpcService):
         )
 
     def add_version(self, secret: str, payload: bytes | str) -> int:
-        """Add a version to `projects/P/secrets/S`, made if need be. Gives back its number."""
+        """Add a version to `projects/P/secrets/S`, which is created if it does not exist. Return its number."""
         with self._lock:
             versions = self._versions.setdefault(secret, [])
             versions.append(payload.encode() if isinstance(payload, str) else payload)
             return len(versions)
 
     def disable(self, secret: str, version: int) -> None:
-        """Let a version answer FAILED_PRECONDITION."""
+        """Disable a version: requests for it are answered FAILED_PRECONDITION."""
         with self._lock:
             self._versions[secret][version - 1] = None
 
     def remove(self, secret: str) -> None:
-        """Let the secret not be there (NOT_FOUND)."""
+        """Remove the secret: requests for it are answered NOT_FOUND."""
         with self._lock:
             self._versions.pop(secret, None)
 
@@ -58,10 +58,10 @@ class SecretManager(GrpcService):
         inject_before(self._faults, entry, context)
         if match is None:
             abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the name is not that of a secret version")
-        secret, wanted = match.groups()
+        secret, version = match.groups()
         with self._lock:
             versions = list(self._versions.get(secret, []))
-        number = len(versions) if wanted == "latest" else int(wanted)
+        number = len(versions) if version == "latest" else int(version)
         if not 1 <= number <= len(versions):
             abort(context, grpc.StatusCode.NOT_FOUND, f"Secret [{secret}] not found or has no such version.")
         payload = versions[number - 1]

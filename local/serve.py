@@ -1,4 +1,4 @@
-"""`make serve`: the stack and the function kept up, with curl lines to try them."""
+"""`make serve`: keeps the stack and the function running, and prints curl lines to try them."""
 
 import signal
 import sys
@@ -13,7 +13,7 @@ from local.stack import ANALYTICS_ID, API_KEY, Stack
 POLL_S = 0.2
 
 _TEXT = """\
-The function        {function}  (open it in a browser: what is there and what is missing)
+The function        {function}  (open it in a browser: what is complete and what is missing)
 Export service      {exports}
 Cloud Storage       {storage}
 Secret Manager      {secrets} (gRPC)
@@ -25,32 +25,32 @@ Export a day, a week, the last three months:
   curl -d '{{"aggregation": "interaction", "frequency": "weekly", "date": "2022-04-06"}}' {function}
   curl -d '{{"aggregation": "granular", "frequency": "monthly", "last": 3}}' {function}
 
-The last thirty days: what a run would do; hand it to the queue, which calls the function. The first line again says how
-far that has come:
+The last thirty days: a dry run; then through the queue, which calls the function. Repeat the dry run to see the
+progress:
   curl -d '{{"aggregation": "granular", "frequency": "daily", "last": 30, "dry_run": true}}' {function}
   curl -d '{{"aggregation": "granular", "frequency": "daily", "last": 30, "enqueue": true}}' {function}
 
-Look at what landed:
+Show the copied files:
   find {folder} -type f
 
-What is there and what is missing, and whether the set-up is right; in a browser both are pages:
+What is complete and what is missing; whether the set-up is right. In a browser both are pages:
   curl {function}/
   curl {function}/check
 
-Ask the export service yourself:
+Call the export service yourself:
   curl -H 'x-api-key: {key}' {exports}/download/v2/analytics/{analytics_id}/granular-2022-04-01
 
-Break a download in the middle, and see how often; then mend everything:
+Break the next download in the middle; see how often it happened; remove every fault:
   curl -d '{{"where": "link.get", "kind": "reset", "after_bytes": 20000}}' {storage}/_faults
   curl {storage}/_faults
   curl -X DELETE {storage}/_faults
 
-Ctrl-C ends it, and takes the files along. The function's log:
+Ctrl-C stops everything and deletes the files. The function's log:
 """
 
 
 def serve(*, port: int, rows: int, shards: int, least_bytes: int, api_version: str, settings: Mapping[str, str]) -> int:
-    """Serve until Ctrl-C or SIGTERM. `port` is the function's, 0 means any free one; the rest is `Stack`'s."""
+    """Serve until Ctrl-C or SIGTERM. `port` is the function's (0: any free one); the rest goes to `Stack`."""
     signal.signal(signal.SIGTERM, _interrupt)
     with Stack(rows=rows, shards=shards, least_bytes=least_bytes) as stack:
         env = {**stack.function_env(api_version=api_version), **settings}
@@ -75,7 +75,7 @@ def serve(*, port: int, rows: int, shards: int, least_bytes: int, api_version: s
 
 
 def _follow(function: FunctionProcess) -> None:
-    """Show what the function writes, as it comes; returns when the function ends."""
+    """Print the function's output as it appears; return when the function ends."""
     with Path(function.output_path).open(errors="replace") as output:
         while function.is_running:
             sys.stdout.write(output.read())

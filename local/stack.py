@@ -1,11 +1,11 @@
-"""The whole outside world in this process: export service, Cloud Storage, Secret Manager, Cloud Tasks.
+"""Stand-ins for all four services in this process: export service, Cloud Storage, Secret Manager, Cloud Tasks.
 
     with Stack() as stack, FunctionProcess(stack.function_env()) as function:
         function.post({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"})
         stack.storage.objects(stack.bucket)
         stack.tasks.queue.targets = [function.url]  # from now on tasks are delivered
 
-With `STORAGE_EMULATOR_HOST` in the environment the destination is that Cloud Storage; the source stays here.
+If the environment has `STORAGE_EMULATOR_HOST`, the destination is that Cloud Storage; the source stays here.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ QUEUE = "projects/local/locations/europe-west3/queues/analytics-export"
 
 
 class Stack:
-    """All stand-ins, started by `with` and gone after it. Ports are free ones unless given.
+    """All stand-ins; `with` starts and stops them. Each takes a free port unless one is given.
 
     storage: Cloud Storage; `objects`, `put`, `delete`, `read`, `on_change`, `requests`, `links`, `page_size`,
     `lose_sessions`, `hang_up`
@@ -61,7 +61,7 @@ class Stack:
         secrets_port: int = 0,
         tasks_port: int = 0,
     ) -> None:
-        """`root` keeps the buckets' files; without one they are in a temporary folder, removed at the end."""
+        """`root` is the folder of the buckets; by default a temporary one, removed at the end."""
         self._temporary = None if root else Path(tempfile.mkdtemp(prefix="local-stack-"))
         self.root = root or self._temporary or Path()
         self.bucket = bucket
@@ -83,10 +83,10 @@ class Stack:
         self.secrets.add_version(SECRET, API_KEY)
         self.tasks = CloudTasks(QUEUE, faults=self.faults, port=tasks_port)
         self.storage_host = os.environ.get("STORAGE_EMULATOR_HOST") or self.storage.url
-        """Where the destination is."""
+        """The address of the destination."""
 
     def reset(self) -> None:
-        """Make everything as it was after the start: no fault, report, object, observer or logged request is left."""
+        """Restore the state after the start: no fault, report, object, observer or logged request is left."""
         self.faults.clear()
         self.faults.reset_counts()
         self.tasks.reset()
@@ -103,7 +103,7 @@ class Stack:
 
     @property
     def is_destination_ours(self) -> bool:
-        """False when the destination is another Cloud Storage: no fault switch and no observer reaches it."""
+        """False if the destination is another Cloud Storage: fault switches and observers do not reach it."""
         return self.storage_host == self.storage.url
 
     def __enter__(self) -> Self:
@@ -122,7 +122,7 @@ class Stack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop everything; nothing stays."""
+        """Stop everything, and remove the temporary folder."""
         self.faults.clear()
         self.tasks.stop()
         self.exports.stop()
@@ -132,17 +132,17 @@ class Stack:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def client(self) -> google_storage.Client:
-        """Google's own client, on the destination."""
+        """Google's own client for the destination."""
         client = google_storage.Client(
             project="local",
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call] # ships no types
             client_options={"api_endpoint": self.storage_host},
         )
-        client._bucket_metadata_cache = None  # noqa: SLF001 - else it asks for the bucket after a 404, at any time later
+        client._bucket_metadata_cache = None  # noqa: SLF001 - else it requests the bucket some time after a 404
         return client
 
     def function_env(self, *, api_version: str = "v2") -> dict[str, str]:
-        """The function's settings for this stack; add to it or take away what a test needs."""
+        """The function's settings for this stack; a test may add or remove some."""
         base = f"{self.exports.url}/api" if api_version == "v1" else self.exports.url
         return {
             "ANALYTICS_ID": ANALYTICS_ID,

@@ -1,7 +1,7 @@
-"""Makes Python programs trust the bench's certificate: on their PYTHONPATH, this runs before anything else.
+"""Makes Python programs trust the bench's certificate: Python imports this module at its start, from PYTHONPATH.
 
-requests takes its authorities from certifi unless its environment is trusted, and the function's sessions do not trust
-it. So the production code needs no switch for the bench.
+requests takes the authorities from certifi, unless its session trusts the environment, and the function's sessions do
+not. So the production code needs no switch for the bench.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""One client's connection: heads by h11, bodies as they are, and the ways to end it.
+"""One client's connection: heads parsed by h11, bodies as plain bytes, and the ways to end it.
 
-h11 takes 19 us for the head of a request by Google's client, a reader written by hand took 8; the client itself takes
-over 500. Bodies pass h11 by: it copies each block, which takes 5 us for a chunk of 16 KiB, and it refuses to write what
-a fault wants: a body that is not as long as its Content-Length says, a head that ends in the middle, a header with odd
+h11 takes 19 us for the head of a request by Google's client, a parser written by hand took 8; the client itself takes
+over 500. Bodies bypass h11: it copies each block, which takes 5 us for a chunk of 16 KiB, and it refuses to send what
+some faults require: a body that does not match its Content-Length, a head that ends in the middle, a header with odd
 characters.
 """
 
@@ -24,33 +24,33 @@ from local.http.response import Block, FileRange
 HEAD_BYTES = 1 << 16
 """A longer head is refused."""
 PIECE_BYTES = 1 << 14
-"""Of a head, read at once."""
+"""How much of a head is read at once."""
 FLUSH_S = 2.0
-"""A reset waits so long for the bytes before it to leave, since it would discard them."""
+"""How long a reset waits until the earlier bytes have been sent, since it would discard them."""
 DRAIN_S = 10.0
-"""A body that no handler reads is dropped for so long, so that the client gets to its answer."""
+"""The longest wait for more of a body that no handler reads; without reading it, the client may miss the answer."""
 
 
 class BadRequestError(ValueError):
-    """What came is not the head of an HTTP/1.x request."""
+    """The received bytes are not the head of an HTTP/1.x request."""
 
 
 class Connection:
-    """The bytes in and out. Whatever reads or writes may raise ConnectionError or TimeoutError: the client has gone."""
+    """Reads and writes bytes. Every read or write may raise ConnectionError or TimeoutError: the client is gone."""
 
     def __init__(self, client: socket.socket) -> None:
         self._socket = client
-        self._ahead = b""
-        """What came with a head, beyond it."""
+        self._buffered = b""
+        """Bytes that were received with a head, but follow it."""
         self._parser = h11.Connection(h11.SERVER)
         self.is_last_request = False
         """Whether the connection ends after the answer."""
 
     def read_head(self) -> RequestHead | None:
-        """The next request's head; None when the client has closed the connection. Raises BadRequestError."""
+        """Return the next request's head; None if the client has closed the connection. Raises BadRequestError."""
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES - PIECE_BYTES)
-        if self._ahead:
-            self._parser.receive_data(self._ahead)
+        if self._buffered:
+            self._parser.receive_data(self._buffered)
         try:
             while (event := self._parser.next_event()) is h11.NEED_DATA:
                 self._parser.receive_data(self._socket.recv(PIECE_BYTES))
@@ -58,16 +58,16 @@ class Connection:
             raise BadRequestError("not the head of an HTTP/1.x request") from exc
         if not isinstance(event, h11.Request):
             return None
-        self._ahead, _ = self._parser.trailing_data
+        self._buffered, _ = self._parser.trailing_data
         head = RequestHead.of(event)
         self.is_last_request = head.is_last
         return head
 
     def receive_into(self, view: memoryview) -> int:
-        """Read some bytes of a body; never 0."""
-        count = min(len(view), len(self._ahead))
+        """Read some bytes of a body, at least one. Return their number."""
+        count = min(len(view), len(self._buffered))
         if count:
-            view[:count], self._ahead = self._ahead[:count], self._ahead[count:]
+            view[:count], self._buffered = self._buffered[:count], self._buffered[count:]
             return count
         count = self._socket.recv_into(view)
         if not count:
@@ -75,37 +75,37 @@ class Connection:
         return count
 
     def read_line(self) -> bytes:
-        """A line of a chunked body, without its end."""
-        while b"\r\n" not in self._ahead:
+        """Read a line of a chunked body; return it without its line end."""
+        while b"\r\n" not in self._buffered:
             piece = self._socket.recv(PIECE_BYTES)
-            if not piece or len(self._ahead) > HEAD_BYTES:
+            if not piece or len(self._buffered) > HEAD_BYTES:
                 raise ConnectionAbortedError("the client left in the middle of a body")
-            self._ahead += piece
-        line, _, self._ahead = self._ahead.partition(b"\r\n")
+            self._buffered += piece
+        line, _, self._buffered = self._buffered.partition(b"\r\n")
         return line
 
     def send(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all bytes."""
         self._socket.sendall(data)
 
     def send_some(self, body: Block, start: int, count: int) -> int:
-        """Send up to `count` bytes of a body from `start`; gives back how many went out."""
+        """Send up to `count` bytes of a body from `start` on. Return how many were sent."""
         if not isinstance(body, FileRange):
             return self._socket.send(memoryview(body)[start : start + count])
         sent = os.sendfile(self._socket.fileno(), body.file.fileno(), body.offset + start, count)
         if not sent:
-            raise ConnectionAbortedError("the file is shorter than its owner thought")
+            raise ConnectionAbortedError("the file is shorter than the announced body")
         return sent
 
     @contextlib.contextmanager
-    def for_a_while(self) -> Iterator[None]:
-        """Wait for each piece `DRAIN_S` at most."""
+    def drain_timeout(self) -> Iterator[None]:
+        """Wait at most `DRAIN_S` for each piece."""
         self._socket.settimeout(DRAIN_S)
         yield
         self._socket.settimeout(None)
 
     def break_off(self, *, is_reset: bool) -> NoReturn:
-        """Close it at once, after what has been sent so far has left. Raises ConnectionAbortedError."""
+        """Close the connection once the bytes so far have been sent. Raises ConnectionAbortedError."""
         self._flush()
         if is_reset:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -113,9 +113,9 @@ class Connection:
         raise ConnectionAbortedError("broken off")
 
     def linger(self) -> None:
-        """End our side and read what still comes.
+        """Close the sending side, and read until the client closes its side.
 
-        Closing with unread bytes would destroy the answer on its way.
+        Closing with unread bytes would reset the connection, and the answer could be lost.
         """
         self.is_last_request = True
         with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ class Connection:
                 pass
 
     def _flush(self) -> None:
-        """Wait until the kernel has handed over what was sent: a reset throws the rest away."""
+        """Wait until the client has acknowledged what was sent: a reset discards the rest."""
         deadline = time.monotonic() + FLUSH_S
         while time.monotonic() < deadline:
             (waiting,) = struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))

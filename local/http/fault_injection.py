@@ -9,22 +9,24 @@ from local.faults import Fault, Faults, Kind
 from local.http.response import BreakOff, HeaderList, Outcome, Response
 from local.request_log import Request
 
-GOES_ON = {Kind.DELAY, Kind.HOLD, Kind.CALL, Kind.STALL, Kind.OVERWRITE}
-ENDS = {Kind.STATUS, Kind.REDIRECT, Kind.RESET, Kind.CLOSE}
+CONTINUING = {Kind.DELAY, Kind.HOLD, Kind.CALL, Kind.STALL, Kind.OVERWRITE}
+"""After these faults the request continues."""
+FINAL = {Kind.STATUS, Kind.REDIRECT, Kind.RESET, Kind.CLOSE}
+"""These faults end the request."""
 AT_A_BYTE = {Kind.STATUS, Kind.RESET, Kind.CLOSE, Kind.STALL, Kind.HOLD, Kind.CALL, Kind.WRONG_BYTES}
 COUNTS_REQUEST_BYTES = {"upload.put"}
-"""Operations whose request body is what matters: `after_bytes` counts its bytes, not the answer's."""
+"""For these operations `after_bytes` counts the bytes of the request's body, not of the answer's."""
 THROTTLE_STEP_S = 0.02
 
 ErrorForm = Callable[[str, int, str], Response]
-"""A provider's error answer, from the request's path, a status and a text."""
+"""Makes a provider's error answer from the request's path, a status and a text."""
 Overwrite = Callable[[bytes], object]
-"""Acts as another client that writes the request's object now."""
+"""Writes the request's object now, as another client would."""
 
 
 @dataclass(frozen=True, order=True)
 class ByteFault:
-    """A fault that acts once so many bytes have moved."""
+    """A fault that acts once `after_bytes` bytes have moved."""
 
     after_bytes: int
     fault: Fault
@@ -37,32 +39,32 @@ class FaultInjection:
         self._faults = faults
         self._request = request
         self._error_form = error_form
-        self._answers_itself = False
-        """A fault gave the answer: no other one changes it."""
+        self._has_answered = False
+        """Whether the answer is a fault's: then no other fault changes it."""
         self.active: list[Fault] = []
         self.byte_faults: list[ByteFault] = []
-        """The next one first."""
+        """In the order in which they act."""
 
     def inject_before(self, *, body_bytes: int, overwrite: Overwrite | None) -> Outcome | None:
-        """Let the faults act that come before the answer; what takes its place, if anything does.
+        """Apply the faults that act before the answer. Return the outcome of a fault that ends the request, or None.
 
-        The request's operation and name are known by now. `body_bytes` is the length of its body.
+        The request's operation and name must be set. `body_bytes` is the length of its body.
         """
-        taken = self._faults.take(self._request.operation, self._request.name)
-        self.active += taken
-        at_bytes = list(self._at_bytes(taken, body_bytes))
+        matching = self._faults.take(self._request.operation, self._request.name)
+        self.active += matching
+        at_bytes = list(self._at_bytes(matching, body_bytes))
         self.byte_faults = sorted(at_bytes, key=lambda each: each.after_bytes)
         later = {id(each.fault) for each in at_bytes}
-        return self._act_before([fault for fault in taken if id(fault) not in later], overwrite)
+        return self._act_before([fault for fault in matching if id(fault) not in later], overwrite)
 
     def inject_later(self, operation: str, *, overwrite: Overwrite | None) -> Outcome | None:
-        """The same for a later stage of the request, such as `upload.finish`."""
-        taken = self._faults.take(operation, self._request.name)
-        self.active += taken
-        return self._act_before(taken, overwrite, operation)
+        """Do the same for a later stage of the request, such as `upload.finish`."""
+        matching = self._faults.take(operation, self._request.name)
+        self.active += matching
+        return self._act_before(matching, overwrite, operation)
 
     def find(self, kind: Kind) -> Fault | None:
-        """The active fault of this kind."""
+        """The active fault of this kind, or None."""
         return next((fault for fault in self.active if fault.kind is kind), None)
 
     def note(self, fault: Fault, operation: str = "") -> None:
@@ -70,7 +72,7 @@ class FaultInjection:
         self._faults.note_fired(fault, operation or self._request.operation)
 
     def act(self, fault: Fault, overwrite: Overwrite | None = None, operation: str = "") -> None:
-        """Let a fault act after which things go on."""
+        """Apply a fault after which the request continues."""
         self.note(fault, operation)
         if fault.kind is Kind.DELAY:
             time.sleep(fault.seconds)
@@ -82,20 +84,20 @@ class FaultInjection:
             overwrite(fault.body or b"")
 
     def outcome_of(self, fault: Fault, operation: str = "") -> Outcome:
-        """What a fault gives after which nothing goes on: an answer of its own, or a broken connection."""
+        """Apply a fault that ends the request. Return its answer, or a broken connection."""
         self.note(fault, operation)
-        self._answers_itself = True
+        self._has_answered = True
         if fault.kind is Kind.REDIRECT:
             return Response(HTTPStatus.FOUND, list(fault.headers.items()))
-        if fault.kind in {Kind.STATUS, Kind.LOSE_SESSION}:
+        if fault.kind is Kind.STATUS:
             usual = self._error_form(self._request.path, int(fault.status), "a fault switch answers this")
             body = usual.body if fault.body is None else fault.body
             return Response(usual.status, _with(usual.headers, fault.headers), body)
         return BreakOff(is_reset=fault.kind is not Kind.CLOSE)
 
-    def changed(self, headers: HeaderList) -> HeaderList | BreakOff:
-        """The answer's headers as the faults want them, or no answer at all."""
-        for fault in [] if self._answers_itself else self.active:
+    def changed_headers(self, headers: HeaderList) -> HeaderList | BreakOff:
+        """Return the answer's headers as the faults change them, or BreakOff if there shall be no answer."""
+        for fault in [] if self._has_answered else self.active:
             if fault.kind is Kind.LOSE_ANSWER:
                 self.note(fault)
                 return BreakOff()
@@ -111,14 +113,14 @@ class FaultInjection:
         return headers
 
     def pace(self, throttle: Fault, moved_bytes: int) -> int:
-        """Wait as a throttle wants; how many bytes may move next."""
+        """Wait as the throttle requires. Return how many bytes may move next."""
         if moved_bytes == 0:
             self.note(throttle)
         time.sleep(THROTTLE_STEP_S)
         return max(1, int(throttle.bytes_per_s * THROTTLE_STEP_S))
 
-    def _at_bytes(self, taken: list[Fault], body_bytes: int) -> Iterator[ByteFault]:
-        for fault in taken:
+    def _at_bytes(self, matching: list[Fault], body_bytes: int) -> Iterator[ByteFault]:
+        for fault in matching:
             if fault.kind not in AT_A_BYTE:
                 continue
             if fault.after_bytes is not None:
@@ -130,16 +132,16 @@ class FaultInjection:
 
     def _act_before(self, faults: list[Fault], overwrite: Overwrite | None, operation: str = "") -> Outcome | None:
         for fault in faults:
-            if fault.kind in GOES_ON:
+            if fault.kind in CONTINUING:
                 self.act(fault, overwrite, operation)
-            elif fault.kind in ENDS:
+            elif fault.kind in FINAL:
                 return self.outcome_of(fault, operation)
         return None
 
 
 def _without(headers: HeaderList, names: dict[str, str]) -> HeaderList:
-    gone = {name.lower() for name in names}
-    return [header for header in headers if header[0].lower() not in gone]
+    removed = {name.lower() for name in names}
+    return [header for header in headers if header[0].lower() not in removed]
 
 
 def _with(headers: HeaderList, others: dict[str, str]) -> HeaderList:

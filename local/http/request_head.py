@@ -1,4 +1,4 @@
-"""The head of an HTTP request: its first line and its headers, as h11 reads them."""
+"""The head of an HTTP request: its first line and its headers, as parsed by h11."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from local.request_log import Headers
 
 @dataclass(frozen=True)
 class RequestHead:
-    """A request, apart from its body."""
+    """A request without its body."""
 
     method: str
     path: str
@@ -20,11 +20,11 @@ class RequestHead:
     """As sent."""
     headers: Headers
     is_last: bool
-    """Whether the client wants the connection closed after the answer."""
+    """Whether the connection closes after the answer."""
 
     @classmethod
     def of(cls, request: h11.Request) -> "RequestHead":
-        """What h11 read, in text."""
+        """Convert h11's request from bytes to text."""
         headers = Headers()
         for key, raw in request.headers:
             name, value = key.decode(), raw.decode("latin-1")
@@ -35,10 +35,10 @@ class RequestHead:
 
     @cached_property
     def query_pairs(self) -> list[tuple[str, str]]:
-        """The query, decoded, with every value of a repeated parameter."""
+        """The decoded query, with every value of a repeated parameter."""
         return parse_qsl(self.raw_query, keep_blank_values=True)
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The same by name; of a repeated parameter, the last one."""
+        """The decoded query by name; a repeated parameter has its last value."""
         return dict(self.query_pairs)

@@ -1,4 +1,4 @@
-"""What a handler gives back: an answer, or a broken connection. Only `local.http.exchange` sends it."""
+"""What a handler returns: an answer, or a broken connection. Only `local.http.exchange` sends it."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ HeaderList = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class FileRange:
-    """`size` bytes of an open file, which the kernel sends without passing them through Python."""
+    """`size` bytes of an open file; the kernel sends them without a copy through Python."""
 
     file: BinaryIO
     offset: int
@@ -19,23 +19,23 @@ class FileRange:
 
 
 Block = bytes | memoryview | FileRange
-"""A piece of a body, or all of it."""
+"""A piece of a body, or a whole body."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A body that is made while it is sent."""
+    """A body that is produced while it is sent."""
 
     blocks: Iterator[bytes | memoryview]
     size: int | None = None
-    """Of all blocks; None: not known, so that it is sent in chunks."""
+    """Of all blocks; None: unknown, so the body is sent in chunks."""
     file: BinaryIO | None = None
-    """What it is made from."""
+    """The file that the blocks are read from."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer. A file in its body is closed once it is sent, or cannot be sent any more."""
+    """An answer. A file in its body is closed after sending, also if that fails."""
 
     status: int
     headers: HeaderList = field(default_factory=list)
@@ -54,7 +54,7 @@ class Response:
 
 @dataclass(frozen=True)
 class BreakOff:
-    """No answer: the connection is closed, by a TCP reset or in good order."""
+    """No answer: the connection is closed, with or without a TCP reset."""
 
     is_reset: bool = True
 
@@ -63,7 +63,7 @@ Outcome = Response | BreakOff
 
 
 class Refused(Exception):
-    """A request breaks a rule. What a check of a rule raises; the stand-in answers it in its own error form."""
+    """The request breaks a rule; the stand-in answers this status and text in its own error form."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -72,6 +72,6 @@ class Refused(Exception):
 
 
 def json_response(value: object, status: int = HTTPStatus.OK, headers: HeaderList | None = None) -> Response:
-    """An answer of JSON."""
+    """Make a JSON answer."""
     content_type = ("Content-Type", "application/json; charset=UTF-8")
     return Response(status, [content_type, *(headers or [])], json.dumps(value).encode())

@@ -1,8 +1,7 @@
-"""A stand-in's table of routes: what it answers, readable at the top of its module.
+"""A stand-in's table of routes: which handler answers which request.
 
-A pattern is a path: `{name}` in place of a segment, `{name...}` of the rest, `*` of anything that does not matter. A
-`?` after it names what the query must hold: `?alt=media` this value, `?upload_id` any value. The first route that fits
-is taken.
+A pattern is a path, with `{name}` for one segment, `{name...}` for the rest, and `*` for any text. After a `?` follows
+what the query must contain: `?alt=media` this value, `?upload_id` any value. The first matching route is used.
 """
 
 import re
@@ -16,27 +15,27 @@ from local.http.request_head import RequestHead
 from local.http.response import Outcome
 
 ANY = "*"
-"""Fits every method."""
+"""Matches every method."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """One row. The handler takes the stand-in, the exchange, and what the pattern's names stand for, decoded."""
+    """One row. The handler receives the stand-in, the exchange, and the decoded values of the pattern's names."""
 
     method: str
     pattern: str
     handler: Callable[..., Outcome]
 
     def values(self, head: RequestHead) -> dict[str, str] | None:
-        """What the pattern's names stand for; None where the request is another one."""
-        if self.method not in {ANY, head.method} or not self._is_query_met(head):
+        """Return the decoded values of the pattern's names; None if the request does not match."""
+        if self.method not in {ANY, head.method} or not self._matches_query(head):
             return None
         match = self._path.fullmatch(head.path)
         return match and {name: unquote(value) for name, value in match.groupdict().items()}
 
-    def _is_query_met(self, head: RequestHead) -> bool:
-        name, wanted = self._query
-        return not name or (name in head.query and wanted in {"", head.query[name]})
+    def _matches_query(self, head: RequestHead) -> bool:
+        name, value = self._query
+        return not name or (name in head.query and value in {"", head.query[name]})
 
     @cached_property
     def _path(self) -> re.Pattern[str]:
@@ -48,12 +47,12 @@ class Route:
     @cached_property
     def _query(self) -> tuple[str, str]:
         _, _, query = self.pattern.partition("?")
-        name, _, wanted = query.partition("=")
-        return name, wanted
+        name, _, value = query.partition("=")
+        return name, value
 
 
 def find(routes: Sequence[Route], head: RequestHead) -> tuple[Callable[..., Outcome], dict[str, str]] | None:
-    """The handler of a request, and the values that it takes by name; None without a route."""
+    """Return the request's handler, and its arguments by name; None if no route matches."""
     for route in routes:
         values = route.values(head)
         if values is not None:
@@ -62,7 +61,7 @@ def find(routes: Sequence[Route], head: RequestHead) -> tuple[Callable[..., Outc
 
 
 def dispatch(routes: Sequence[Route], stand_in: object, exchange: Exchange) -> Outcome | None:
-    """What the request's handler gives back; None without a route."""
+    """Call the request's handler and return its outcome; None if no route matches."""
     found = find(routes, exchange.head)
     if found is None:
         return None

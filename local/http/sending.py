@@ -1,4 +1,4 @@
-"""Sends an answer, so that a fault can stop, slow, change or break it at a byte."""
+"""Sends an answer, so that a fault can stop, slow, change or break it at any byte."""
 
 import os
 import time
@@ -7,33 +7,33 @@ from http import HTTPStatus
 
 from local.faults import Fault, Kind
 from local.http.connection import Connection
-from local.http.fault_injection import COUNTS_REQUEST_BYTES, ENDS, FaultInjection
+from local.http.fault_injection import COUNTS_REQUEST_BYTES, FINAL, FaultInjection
 from local.http.response import Block, BreakOff, FileRange, HeaderList, Response, Stream
 from local.request_log import Request
 
 PIECE_BYTES = 8 << 20
-"""The most that is handed to the kernel at once."""
+"""The maximum that is passed to the kernel at once."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {308: "Resume Incomplete", 499: "Client Closed"}
 
 
 class Sending:
-    """The answer to one request on its way."""
+    """Sends the answer to one request."""
 
     def __init__(self, connection: Connection, request: Request, faults: FaultInjection) -> None:
         self._connection = connection
         self._request = request
         self._faults = faults
         self._moved_bytes = 0
-        """Of the body."""
+        """Of the answer's body."""
         is_counted = request.operation not in COUNTS_REQUEST_BYTES
         self._byte_faults = faults.byte_faults if is_counted else []
         self._throttle = faults.find(Kind.THROTTLE) if is_counted else None
         self._drip = faults.find(Kind.DRIP)
 
     def send(self, response: Response, *, is_head: bool) -> None:
-        """Send it, without its body where the request was a HEAD. ConnectionError where a fault breaks it off."""
+        """Send the answer, without its body if the request was a HEAD. Raises ConnectionError if a fault breaks it."""
         usual = [*response.headers, *_framing(response)]
-        headers = self._faults.changed(usual)
+        headers = self._faults.changed_headers(usual)
         if isinstance(headers, BreakOff):
             self._connection.break_off(is_reset=headers.is_reset)
         if response.has_body and _lengths(headers) != _lengths(usual):
@@ -83,7 +83,7 @@ class Sending:
             time.sleep(self._drip.seconds)
 
     def _send_block(self, block: Block, size: int) -> None:
-        """Send the body, or a chunk of it, and let the faults act that are set for its bytes."""
+        """Send the body, or a chunk of it, and apply the faults that are set for its bytes."""
         sent_bytes, start = 0, self._moved_bytes
         while self._byte_faults and self._byte_faults[0].after_bytes <= start + size:
             fault, offset = self._byte_faults[0].fault, self._byte_faults[0].after_bytes - start
@@ -101,7 +101,7 @@ class Sending:
         self._send_piece(block, sent_bytes, size - sent_bytes)
 
     def _act(self, fault: Fault) -> None:
-        if fault.kind in ENDS:
+        if fault.kind in FINAL:
             self._faults.note(fault)
             self._connection.break_off(is_reset=fault.kind is not Kind.CLOSE)
         self._faults.act(fault)
@@ -109,15 +109,15 @@ class Sending:
     def _send_piece(self, block: Block, start: int, count: int) -> None:
         end = start + count
         while start < end:
-            wanted = min(end - start, self._pace())
-            self._request.sent_bytes += wanted  # first, so that whoever got all of it finds it counted
-            sent = self._connection.send_some(block, start, wanted)
-            self._request.sent_bytes -= wanted - sent
+            limit = min(end - start, self._pace())
+            self._request.sent_bytes += limit  # before sending: a client that has all bytes finds them counted
+            sent = self._connection.send_some(block, start, limit)
+            self._request.sent_bytes -= limit - sent
             start += sent
             self._moved_bytes += sent
 
     def _pace(self) -> int:
-        """How many bytes may go next, after the wait that a fault wants."""
+        """Wait as the faults require. Return how many bytes may be sent next."""
         if self._drip:
             time.sleep(self._drip.seconds)
             return 1

@@ -1,4 +1,4 @@
-"""The listening side of the HTTP stand-ins: one thread a connection, real keep-alive, fault switches, a request log."""
+"""The HTTP stand-ins' server: one thread per connection, keep-alive, fault switches, a request log."""
 
 import contextlib
 import json
@@ -26,14 +26,14 @@ Handler = Callable[[Exchange], Outcome]
 
 
 class Server(ThreadingTCPServer):
-    """An HTTP server on 127.0.0.1. It listens once it is made, and answers once it is started."""
+    """An HTTP server on 127.0.0.1. It listens from its creation on, and answers from `start` on."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 1024
     allow_reuse_address = True
     takes_chunks = False
-    """Whether a request's body may come without a Content-Length."""
+    """Whether a request may have a body without a Content-Length."""
 
     def __init__(self, handler: Handler, *, error_form: ErrorForm, faults: Faults, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), BaseRequestHandler)
@@ -41,15 +41,15 @@ class Server(ThreadingTCPServer):
         self._error_form = error_form
         self.faults = faults
         self.requests = RequestLog()
-        """What the server was asked."""
+        """The requests that the server received."""
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
         self.mistakes: list[BaseException] = []
-        """What went wrong inside the stand-in itself; a test may ask that it is empty."""
+        """Errors of the stand-in itself; a test may check that there are none."""
 
     @property
     def server_port(self) -> int:
-        """The port it listens on."""
+        """The port that it listens on."""
         return int(self.server_address[1])
 
     @property
@@ -62,7 +62,7 @@ class Server(ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, args=(0.02,), name=f"serve {self.url}", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening, break every connection, and wait (a second at most) until no thread works any more."""
+        """Stop listening, break every connection, and wait (at most a second) until every thread has ended."""
         self.shutdown()
         self.server_close()
         deadline = time.monotonic() + STOP_S
@@ -71,7 +71,7 @@ class Server(ThreadingTCPServer):
             time.sleep(0.002)
 
     def hang_up(self) -> None:
-        """Break every open connection, as a restart would."""
+        """Break every open connection, as a restart of the service would."""
         with self._connections_lock:
             connections = list(self._connections)
         for connection in connections:
@@ -79,21 +79,23 @@ class Server(ThreadingTCPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def finish_request(self, request: object, client_address: object) -> None:
-        """Serve one connection, known to `hang_up` meanwhile."""
+        """Serve one connection; until its end `hang_up` can break it."""
         del client_address
         assert isinstance(request, socket.socket)  # noqa: S101 - narrows socketserver's wide type
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._connections_lock:
             self._connections.add(request)
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):  # it has gone, or was broken off
+            with contextlib.suppress(
+                ConnectionError, TimeoutError, ssl.SSLError
+            ):  # the client left, or a fault broke it
                 self._serve(Connection(request))
         finally:
             with self._connections_lock:
                 self._connections.discard(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Anything that gets here is a mistake in a stand-in: keep it and show it."""
+        """Keep and print an exception: each is a mistake in a stand-in."""
         error = sys.exc_info()[1]
         if error is not None:
             self.mistakes.append(error)
@@ -123,11 +125,11 @@ class Server(ThreadingTCPServer):
             exchange.end_with(self._outcome(exchange))
 
     def _outcome(self, exchange: Exchange) -> Outcome:
-        if not (exchange.is_measured or self.takes_chunks):
+        if not (exchange.has_length or self.takes_chunks):
             text = "a request's body needs a Content-Length here"
             return self._error_form(exchange.head.path, HTTPStatus.LENGTH_REQUIRED, text)
-        if switched := dispatch(SWITCHES, self.faults, exchange):
-            return switched
+        if outcome := dispatch(FAULT_ROUTES, self.faults, exchange):
+            return outcome
         self.requests.add(exchange.request)
         return self._handler(exchange)
 
@@ -149,7 +151,7 @@ def _clear_faults(faults: Faults, exchange: Exchange) -> Outcome:
     return _show_faults(faults, exchange)
 
 
-SWITCHES = (
+FAULT_ROUTES = (
     Route("GET", "/_faults", _show_faults),
     Route("POST", "/_faults", _add_fault),
     Route("DELETE", "/_faults", _clear_faults),

@@ -1,7 +1,4 @@
-"""How an object's bytes leave Cloud Storage, by a signed link and by the JSON API alike.
-
-Range, checksums, stored gzip.
-"""
+"""The answer with an object's bytes, for signed links and the JSON API: Range, checksums, stored gzip."""
 
 import re
 import zlib
@@ -20,7 +17,7 @@ WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 def deliver(exchange: Exchange, info: ObjectInfo, file: BinaryIO, error: Callable[[int, str], Response]) -> Response:
-    """The answer to a GET of an object: 200, 206 or 416. It takes over the file."""
+    """Return the answer to a GET of an object: 200, 206 or 416. The answer closes the file."""
     headers = _headers(exchange, info)
     accepts_gzip = "gzip" in exchange.head.headers.value("Accept-Encoding").lower()
     if info.content_encoding == "gzip" and not accepts_gzip:
@@ -29,10 +26,10 @@ def deliver(exchange: Exchange, info: ObjectInfo, file: BinaryIO, error: Callabl
     if info.content_encoding:
         headers.append(("Content-Encoding", info.content_encoding))
     headers += [("Content-Type", _type(info)), ("Accept-Ranges", "bytes")]
-    wanted = _wanted_range(exchange, info.size)
-    if wanted is None:
+    requested = _requested_range(exchange, info.size)
+    if requested is None:
         return Response(HTTPStatus.OK, headers, FileRange(file, 0, info.size))
-    first, last = wanted
+    first, last = requested
     if first >= info.size or first > last:
         file.close()
         refusal = error(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The requested range cannot be satisfied.")
@@ -65,8 +62,8 @@ def _headers(exchange: Exchange, info: ObjectInfo) -> HeaderList:
     return [*headers, ("x-goog-hash", f"md5={md5}")] if md5 else headers
 
 
-def _wanted_range(exchange: Exchange, size: int) -> tuple[int, int] | None:
-    """First and last byte asked for, both included; None means all. Several ranges at once count as none."""
+def _requested_range(exchange: Exchange, size: int) -> tuple[int, int] | None:
+    """The first and the last requested byte; None for the whole object. Several ranges in one header are ignored."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", exchange.head.headers.value("Range").strip())
     if match is None or match[0] == "bytes=-":
         return None

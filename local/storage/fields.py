@@ -1,22 +1,22 @@
-"""Google's partial answers: `fields=items(name,size),nextPageToken` keeps what it names, and nothing else.
+"""[pure] Google's partial answers: `fields=items(name,size),nextPageToken` keeps only the fields that it names.
 
-[pure] It matters: a listing whose `fields` forgets nextPageToken has one page only, here as there.
+This matters: a listing whose `fields` omits nextPageToken ends after its first page, here as in Cloud Storage.
 """
 
 Tree = dict[str, "Tree"]
 
 
 class WrongFieldsError(ValueError):
-    """The expression cannot be read."""
+    """The expression is invalid."""
 
 
 def select(value: object, fields: str | None) -> object:
-    """`value` (parsed JSON) with only what `fields` names; all of it for None, "" and "*"."""
+    """Return the fields of `value` (parsed JSON) that `fields` names; all of them for None, "" and "*"."""
     return value if not fields else _keep(value, parse(fields))
 
 
 def parse(fields: str) -> Tree:
-    """`a,b(c,d/e)` -> `{"a": {}, "b": {"c": {}, "d": {"e": {}}}}`; an empty tree means everything below."""
+    """`a,b(c,d/e)` -> `{"a": {}, "b": {"c": {}, "d": {"e": {}}}}`; an empty tree keeps everything below."""
     tree, rest = _parse_list(fields.replace(" ", ""))
     if rest:
         raise WrongFieldsError(f"Invalid field selection {fields}")

@@ -1,9 +1,9 @@
-"""Where the bytes of objects live.
+"""Where the bytes of objects are stored.
 
-`root/BUCKET/granular/daily/start_date=2022-04-01/file.csv` is a file that you can open, where the name allows it.
-Names that a file system cannot hold (`..`, `//`, a trailing `/`, parts over 200 bytes, control characters, an object
-whose name is another one's folder) are kept in `root/.odd/BUCKET/` under a hash. Bytes on their way are in
-`root/.partial/`; an object appears by one rename, whole.
+An object is a file that you can open, such as `root/BUCKET/granular/daily/start_date=2022-04-01/file.csv`. If its name
+cannot be a path (`..`, `//`, a trailing `/`, parts over 200 bytes, control characters, an object whose name is another
+one's folder), the file is in `root/.odd/BUCKET/` under a hash. Unfinished uploads are in `root/.partial/`; a single
+rename makes a complete object visible.
 """
 
 import base64
@@ -20,15 +20,12 @@ from typing import BinaryIO
 import google_crc32c
 
 _PART_LIMIT_BYTES = 200
-_TAME = re.compile(r"[^\x00-\x1f\x7f\\]+")
+_PATH_TEXT = re.compile(r"[^\x00-\x1f\x7f\\]+")
 
 
 @dataclass(kw_only=True)
 class Draft:
-    """Bytes on their way to becoming an object.
-
-    A file outside every bucket, its size and its running checksum.
-    """
+    """The bytes of an object that does not exist yet: a file outside every bucket, its size and running checksum."""
 
     path: Path
     file: BinaryIO
@@ -36,7 +33,7 @@ class Draft:
     crc: int = 0
 
     def append(self, data: bytes) -> None:
-        """Write some more."""
+        """Append bytes to the file."""
         view = memoryview(data)
         while view:
             view = view[self.file.write(view) :]
@@ -45,16 +42,16 @@ class Draft:
 
     @property
     def crc32c(self) -> str:
-        """The checksum as the API writes it."""
+        """The checksum as the API shows it."""
         return base64.b64encode(self.crc.to_bytes(4, "big")).decode()
 
     def md5(self) -> str:
-        """Base64 of the MD5 of it all, read again from the file."""
+        """The MD5 of all bytes in base64; it reads the file again."""
         with self.path.open("rb") as file:
             return base64.b64encode(hashlib.file_digest(file, "md5").digest()).decode()
 
     def discard(self) -> None:
-        """Forget it."""
+        """Delete the file."""
         self.file.close()
         self.path.unlink(missing_ok=True)
 
@@ -68,16 +65,16 @@ class Files:
         self._partial.mkdir(parents=True, exist_ok=True)
 
     def draft(self) -> Draft:
-        """A place for new bytes."""
+        """Create an empty draft."""
         handle, path = tempfile.mkstemp(dir=self._partial)
         return Draft(path=Path(path), file=os.fdopen(handle, "wb", buffering=0))
 
     def place(self, source: Path, before: Path | None, bucket: str, name: str) -> Path:
-        """Rename the bytes to where this name's bytes live."""
+        """Move the file `source` to the path for this object; `before` is the path of the object that it replaces."""
         if before is not None:
             source.replace(before)
             return before
-        if _is_tame(name):
+        if _can_be_path(name):
             path = self.root / bucket / name
             with contextlib.suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +86,7 @@ class Files:
         return path
 
     def remove(self, path: Path) -> None:
-        """Delete a file, and folders that hold nothing any more, as a bucket has none."""
+        """Delete a file, and its folders where they are empty, since a bucket has no folders."""
         path.unlink(missing_ok=True)
         folder = path.parent
         with contextlib.suppress(OSError):
@@ -98,16 +95,16 @@ class Files:
                 folder = folder.parent
 
 
-def _is_tame(name: str) -> bool:
-    """Whether a file system holds this name as it is."""
+def _can_be_path(name: str) -> bool:
+    """Whether the object's name can be used as a path."""
     parts = name.split("/")
-    return _TAME.fullmatch(name) is not None and not any(
+    return _PATH_TEXT.fullmatch(name) is not None and not any(
         part in {"", ".", ".."} or len(part.encode("utf-8", "replace")) > _PART_LIMIT_BYTES for part in parts
     )
 
 
 def blocks_of(data: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes, in pieces; of a Path, those of its file."""
+    """Return the bytes in pieces; for a Path, the bytes of its file."""
     if isinstance(data, bytes):
         yield data
     elif isinstance(data, Path):

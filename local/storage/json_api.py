@@ -1,4 +1,4 @@
-"""The JSON API of Cloud Storage: its routes, and its errors. What it does not know it refuses."""
+"""The JSON API of Cloud Storage: its routes and its errors. Unsupported requests are refused."""
 
 from http import HTTPStatus
 
@@ -32,17 +32,17 @@ ROUTES = (
     Route("POST", f"{UPLOAD}?uploadType=media", upload_api.insert_media),
     Route("POST", UPLOAD, upload_api.refuse_upload),
 )
-KNOWN = ("/storage/v1/b", "/upload/storage/v1/b", "/download/storage/v1/b")
-"""What begins otherwise does not exist; what begins so, and has no route, is unknown to the stand-in alone."""
+API_PREFIXES = ("/storage/v1/b", "/upload/storage/v1/b", "/download/storage/v1/b")
+"""Other paths do not exist in Cloud Storage either; such a path without a route is missing only in this stand-in."""
 
 
 def is_json(path: str) -> bool:
-    """Whether this belongs to the JSON API; the rest is the XML API."""
+    """Whether the path belongs to the JSON API; the others belong to the XML API."""
     return path.startswith(("/storage/", "/upload/", "/download/"))
 
 
 def answer(state: State, exchange: Exchange) -> Outcome:
-    """Find the route and take it."""
+    """Answer a request by its route; errors in the JSON API's form."""
     try:
         return dispatch(ROUTES, state, exchange) or _no_route(exchange.head.method, exchange.head.path)
     except Refused as refused:
@@ -57,6 +57,6 @@ def answer(state: State, exchange: Exchange) -> Outcome:
 
 
 def _no_route(method: str, path: str) -> Response:
-    if not path.startswith(KNOWN):
+    if not path.startswith(API_PREFIXES):
         return error(HTTPStatus.NOT_FOUND, "Not Found")
-    return error(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not know {method} {path}")
+    return error(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not support {method} {path}")

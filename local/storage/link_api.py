@@ -1,4 +1,4 @@
-"""Signed links: `/BUCKET/OBJECT?X-Goog-...`, answered as the XML API does."""
+"""Signed links, `/BUCKET/OBJECT?X-Goog-...`, answered as the XML API does."""
 
 from http import HTTPStatus
 from xml.sax.saxutils import escape
@@ -16,7 +16,7 @@ _CODES = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 416: "I
 
 
 def error(status: int, message: str, code: str = "") -> Response:
-    """The XML API's error form."""
+    """Make an error answer in the XML API's form."""
     code = code or _CODES.get(status) or HTTPStatus(status).phrase.title().replace(" ", "")
     text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     body = f"<?xml version='1.0' encoding='UTF-8'?>{text}".encode()
@@ -24,7 +24,7 @@ def error(status: int, message: str, code: str = "") -> Response:
 
 
 def follow_link(state: State, exchange: Exchange, bucket: str, name: str) -> Outcome:
-    """The object's bytes, to whoever has a link that was signed for a GET and has not expired."""
+    """Return the object's bytes if the link was signed for a GET and has not expired."""
     head = exchange.head
     operation = "link.head" if head.method == "HEAD" else "link.get"
     if injected := begin(state, exchange, operation, bucket, name):
@@ -41,11 +41,11 @@ def follow_link(state: State, exchange: Exchange, bucket: str, name: str) -> Out
 
 
 def _refusal(state: State, head: RequestHead) -> Response | None:
-    """Why the link does not hold."""
+    """Return the error answer to an invalid link; None for a valid one."""
     if SIGNATURE not in head.query:
         return error(403, "Anonymous caller does not have storage.objects.get access.")
     if head.method != "GET" or not state.links.is_genuine(head.path, head.query):
-        return error(403, "Access denied: the signature fits another request.", "SignatureDoesNotMatch")
+        return error(403, "Access denied: the signature does not match the request.", "SignatureDoesNotMatch")
     if state.links.is_expired(head.query):
         return error(400, "The provided token has expired.", "ExpiredToken")
     return None
@@ -58,5 +58,5 @@ ROUTES = (
 
 
 def answer(state: State, exchange: Exchange) -> Outcome:
-    """Find the route and take it."""
+    """Answer a request by its route."""
     return dispatch(ROUTES, state, exchange) or error(HTTPStatus.NOT_FOUND, "The specified key does not exist.")

@@ -1,7 +1,7 @@
-"""Signed links to objects, as the XML API of Cloud Storage takes them: made, and judged.
+"""Makes and checks signed links to objects, as the XML API of Cloud Storage accepts them.
 
-A link has the form of a V4 signature (`X-Goog-Algorithm` ... `X-Goog-Signature`); the signature is an HMAC of
-this process, good for GET alone. It covers the path, the host and every other parameter.
+A link has the form of a V4 signature (`X-Goog-Algorithm` ... `X-Goog-Signature`); the signature is an HMAC with a key
+of this process, and valid only for GET. It covers the path, the host and every other parameter.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ SIGNATURE = "X-Goog-Signature"
 
 
 class Links:
-    """Makes links to the objects of one server, and knows until when each holds."""
+    """Makes links to the objects of one server, and knows when each expires."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._expiries: dict[str, float] = {}
-        """Epoch seconds by signature: finer than the whole seconds that a link can say."""
+        """Epoch seconds by signature: more precise than the whole seconds in a link."""
 
     def sign(self, bucket: str, name: str, *, life_s: float = 900, encoded_name: str = "") -> str:
-        """A link to an object, whether it is there or not; good for `life_s` seconds (fractions count).
+        """Return a link to an object, whether it exists or not; valid for `life_s` seconds (fractions count).
 
-        `encoded_name` is the name as the link shall write it, such as `a%2Fb` for `a/b`.
+        `encoded_name` is the encoded name in the link, if it shall not be the usual one, such as `a%2Fb` for `a/b`.
         """
         path = f"/{bucket}/{encoded_name or quote(name, safe='/~')}"
         now = datetime.now(UTC)
@@ -48,17 +48,17 @@ class Links:
         return f"{self._url}{path}?{urlencode({**query, SIGNATURE: signature})}"
 
     def expire_all(self) -> None:
-        """Let every link made so far have expired; later ones hold."""
+        """Make every existing link expire; later links are valid."""
         with self._lock:
             self._expiries = dict.fromkeys(self._expiries, 0.0)
 
     def is_genuine(self, path: str, query: Mapping[str, str]) -> bool:
-        """Whether we signed this, unchanged."""
+        """Whether the link is unchanged since it was signed here."""
         rest = {name: value for name, value in query.items() if name != SIGNATURE}
         return hmac.compare_digest(self._signature(path, rest), query.get(SIGNATURE, ""))
 
     def is_expired(self, query: Mapping[str, str]) -> bool:
-        """Whether a genuine link holds no more."""
+        """Whether a genuine link has expired."""
         with self._lock:
             return time.time() >= self._expiries.get(query[SIGNATURE], 0.0)
 

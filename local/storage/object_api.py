@@ -1,4 +1,4 @@
-"""Buckets, listings, metadata, bytes and deletes by the JSON API."""
+"""The JSON API's handlers for buckets, listings, metadata, bytes and deletes."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from local.storage.state import PERMISSIONS, State, begin
 
 
 def get_bucket(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """What the bucket is."""
+    """Return the bucket's metadata."""
     if injected := begin(state, exchange, "bucket.get", bucket, bucket):
         return injected
     _check_bucket(state, bucket)
@@ -22,7 +22,7 @@ def get_bucket(state: State, exchange: Exchange, bucket: str) -> Outcome:
 
 
 def insert_bucket(state: State, exchange: Exchange) -> Outcome:
-    """Make a bucket of the name in the body."""
+    """Create a bucket of the name in the body."""
     bucket = str(exchange.read_json().get("name", ""))
     if injected := begin(state, exchange, "bucket.insert", bucket, bucket):
         return injected
@@ -33,23 +33,23 @@ def insert_bucket(state: State, exchange: Exchange) -> Outcome:
 
 
 def test_permissions(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """Which of the permissions asked for the caller has; the key is left out where it has none."""
+    """Return which of the requested permissions the caller has; the key is missing if it has none."""
     if injected := begin(state, exchange, "bucket.permissions", bucket, bucket):
         return injected
     _check_bucket(state, bucket)
-    wanted = [value for name, value in exchange.head.query_pairs if name == "permissions"]
-    if not wanted:
+    requested = [value for name, value in exchange.head.query_pairs if name == "permissions"]
+    if not requested:
         return error(HTTPStatus.BAD_REQUEST, "Required parameter: permissions")
-    unknown = sorted(set(wanted) - set(PERMISSIONS.values()))
-    if unknown:
-        return error(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not know the permissions {unknown}")
-    granted = [permission for permission in wanted if permission not in state.denied]
+    unsupported = sorted(set(requested) - set(PERMISSIONS.values()))
+    if unsupported:
+        return error(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not support the permissions {unsupported}")
+    granted = [permission for permission in requested if permission not in state.denied]
     answer: dict[str, object] = {"kind": "storage#testIamPermissionsResponse"}
     return answer_with(answer | ({"permissions": granted} if granted else {}), exchange.head)
 
 
 def list_objects(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """A page of the objects in the order of their names, and of common prefixes."""
+    """Return one page of the objects, ordered by name, and of common prefixes."""
     head = exchange.head
     if injected := begin(state, exchange, "object.list", bucket, head.query.get("prefix", "")):
         return injected
@@ -68,10 +68,10 @@ def list_objects(state: State, exchange: Exchange, bucket: str) -> Outcome:
 
 
 def get_object(state: State, exchange: Exchange, bucket: str, name: str) -> Outcome:
-    """The object's metadata."""
+    """Return the object's metadata."""
     if injected := begin(state, exchange, "object.get", bucket, name):
         return injected
-    info = _wanted_object(state, exchange.head, bucket, name)
+    info = _requested_object(state, exchange.head, bucket, name)
     if info is None:
         return _no_such_object(bucket, name)
     precondition(exchange.head).check(info)
@@ -79,11 +79,11 @@ def get_object(state: State, exchange: Exchange, bucket: str, name: str) -> Outc
 
 
 def read_object(state: State, exchange: Exchange, bucket: str, name: str) -> Outcome:
-    """The object's bytes."""
+    """Return the object's bytes."""
     if injected := begin(state, exchange, "object.read", bucket, name):
         return injected
     with state.store.lock:
-        info = _wanted_object(state, exchange.head, bucket, name)
+        info = _requested_object(state, exchange.head, bucket, name)
         if info is None:
             return _no_such_object(bucket, name)
         precondition(exchange.head).check(info)
@@ -92,11 +92,11 @@ def read_object(state: State, exchange: Exchange, bucket: str, name: str) -> Out
 
 
 def delete_object(state: State, exchange: Exchange, bucket: str, name: str) -> Outcome:
-    """Delete it; for good, as the bucket keeps no older generations."""
+    """Delete the object permanently: the bucket keeps no older generations."""
     if injected := begin(state, exchange, "object.delete", bucket, name):
         return injected
     with state.store.lock:
-        if _wanted_object(state, exchange.head, bucket, name) is None:
+        if _requested_object(state, exchange.head, bucket, name) is None:
             return _no_such_object(bucket, name)
         state.store.delete(bucket, name, precondition(exchange.head))
     return Response(HTTPStatus.NO_CONTENT)
@@ -107,11 +107,11 @@ def _check_bucket(state: State, bucket: str) -> None:
         raise NoSuchBucketError(bucket)
 
 
-def _wanted_object(state: State, head: RequestHead, bucket: str, name: str) -> ObjectInfo | None:
-    """The object, of the generation asked for."""
+def _requested_object(state: State, head: RequestHead, bucket: str, name: str) -> ObjectInfo | None:
+    """The object; None if it is missing or has another generation than requested."""
     info = state.store.get(bucket, name)
-    is_wanted = info is not None and number(head, "generation", default=info.generation) == info.generation
-    return info if is_wanted else None
+    is_match = info is not None and number(head, "generation", default=info.generation) == info.generation
+    return info if is_match else None
 
 
 def _no_such_object(bucket: str, name: str) -> Response:
@@ -119,7 +119,7 @@ def _no_such_object(bucket: str, name: str) -> Response:
 
 
 def _page(state: State, head: RequestHead, bucket: str, limit: int) -> tuple[list[ObjectInfo], list[str], str | None]:
-    """Objects, common prefixes, and the token of the next page, if there is one."""
+    """Return objects, common prefixes, and the token of the next page or None."""
     prefix, delimiter = head.query.get("prefix", ""), head.query.get("delimiter", "")
     after, end = _page_token(head), head.query.get("endOffset")
     items: list[ObjectInfo] = []
@@ -151,7 +151,7 @@ def _page_token(head: RequestHead) -> str:
 
 
 def _folder(name: str, prefix: str, delimiter: str) -> str:
-    """The common prefix that a listing shows in place of this name; empty when it shows the name."""
+    """The common prefix that a listing shows instead of this name; empty if it shows the name."""
     if not delimiter:
         return ""
     head, found, _ = name[len(prefix) :].partition(delimiter)

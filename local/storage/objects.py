@@ -1,4 +1,4 @@
-"""What an object is, what has changed of it, and what a request demands of it."""
+"""An object's metadata, a change of an object, and a request's precondition."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class NoSuchBucketError(LookupError):
-    """There is no bucket of this name."""
+    """The bucket does not exist."""
 
 
 class PreconditionFailedError(Exception):
-    """The object that is there is not the one that the request wants to be there."""
+    """The current object does not match the request's precondition."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class ObjectInfo:
     name: str
     size: int
     crc32c: str
-    """Base64 of the big-endian checksum, as the API writes it."""
+    """Base64 of the big-endian checksum, as the API shows it."""
     generation: int
     content_type: str | None
     content_encoding: str | None
@@ -29,16 +29,16 @@ class ObjectInfo:
     metadata: dict[str, str] = field(default_factory=dict)
     updated: datetime
     path: Path
-    """The file; a later generation of the same name takes its place."""
+    """The file with its bytes; a later generation of the object replaces it."""
 
     def read_bytes(self) -> bytes:
-        """The stored bytes, whole."""
+        """Return all stored bytes."""
         return self.path.read_bytes()
 
 
 @dataclass(frozen=True)
 class Change:
-    """What has just changed. `before` is None for a new object, `after` for a deleted one."""
+    """A change of one object. `before` is None for a new object, `after` for a deleted one."""
 
     bucket: str
     name: str
@@ -48,13 +48,13 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Precondition:
-    """What a request demands of the object that is there; None demands nothing. Generation 0: no object."""
+    """What a request requires of the current object; None requires nothing. Generation 0 means no object."""
 
     generation: int | None = None
     generation_not: int | None = None
 
     def check(self, current: ObjectInfo | None) -> None:
-        """Raise PreconditionFailedError if the demand is not met."""
+        """Raise PreconditionFailedError if the current object does not match."""
         generation = current.generation if current else 0
         if self.generation is not None and self.generation != generation:
             raise PreconditionFailedError

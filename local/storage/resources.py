@@ -1,4 +1,4 @@
-"""What requests of the JSON API have in common: parameters, error form, resources, partial answers."""
+"""What the JSON API's handlers share: parameters, the error form, resources, partial answers."""
 
 from http import HTTPStatus
 from typing import overload
@@ -9,8 +9,8 @@ from local.http.response import Refused, Response, json_response
 from local.storage.fields import select
 from local.storage.objects import ObjectInfo, Precondition
 
-CHECKABLE = {"ifGenerationMatch", "ifGenerationNotMatch"}
-"""Preconditions that the stand-in knows; it refuses the others."""
+SUPPORTED_PRECONDITIONS = {"ifGenerationMatch", "ifGenerationNotMatch"}
+"""The stand-in refuses the others."""
 _REASONS = {
     400: "invalid",
     401: "authError",
@@ -23,17 +23,17 @@ _REASONS = {
 
 
 def error(status: int, message: str) -> Response:
-    """Google's JSON error form."""
+    """Make an error answer in Google's JSON form."""
     reason = _REASONS.get(status, "backendError" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid")
     errors = [{"message": message, "domain": "global", "reason": reason}]
     return json_response({"error": {"code": status, "message": message, "errors": errors}}, status)
 
 
 def precondition(head: RequestHead) -> Precondition:
-    """What the request demands of the object that is there. Raises Refused."""
-    unknown = {name for name in head.query if name.startswith("if")} - CHECKABLE
-    if unknown:
-        raise Refused(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not know {sorted(unknown)}")
+    """Return the request's precondition. Raises Refused for an unsupported one."""
+    unsupported = {name for name in head.query if name.startswith("if")} - SUPPORTED_PRECONDITIONS
+    if unsupported:
+        raise Refused(HTTPStatus.NOT_IMPLEMENTED, f"the stand-in does not support {sorted(unsupported)}")
     return Precondition(
         generation=number(head, "ifGenerationMatch"), generation_not=number(head, "ifGenerationNotMatch")
     )
@@ -44,7 +44,7 @@ def number(head: RequestHead, parameter: str) -> int | None: ...
 @overload
 def number(head: RequestHead, parameter: str, *, default: int) -> int: ...
 def number(head: RequestHead, parameter: str, *, default: int | None = None) -> int | None:
-    """A query parameter that is a whole number. Raises Refused for anything else."""
+    """Return a query parameter that is a whole number. Raises Refused for any other value."""
     text = head.query.get(parameter)
     if text is None:
         return default
@@ -54,7 +54,7 @@ def number(head: RequestHead, parameter: str, *, default: int | None = None) -> 
 
 
 def answer_with(resource: dict[str, object], head: RequestHead) -> Response:
-    """What `fields` keeps of a resource. Raises WrongFieldsError."""
+    """Answer with the fields of a resource that the request's `fields` names. Raises WrongFieldsError."""
     return json_response(select(resource, head.query.get("fields")))
 
 

@@ -1,4 +1,4 @@
-"""What the handlers of the stand-in work on."""
+"""The state that the stand-in's handlers share, and the first step of each handler."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ PERMISSIONS = {
     "object.delete": "storage.objects.delete",
     "upload.start": "storage.objects.create",
 }
-"""What an operation takes. That replacing an object also takes `delete` is not asked here."""
+"""The permission that an operation requires. Replacing an object also requires `delete`; that is not checked here."""
 
 
 @dataclass(kw_only=True)
@@ -29,15 +29,15 @@ class State:
     sessions: Sessions
     links: Links
     page_size: int
-    """No page of a listing is longer."""
+    """The maximum length of a listing's page."""
     denied: set[str] = field(default_factory=set)
     """Permissions on objects that no caller has, such as `storage.objects.delete`."""
 
 
 def begin(state: State, exchange: Exchange, operation: str, bucket: str, name: str) -> Outcome | None:
-    """Say what the request means. What a fault answers in its place, if one does.
+    """Set the request's meaning and apply its faults. Return a fault's outcome if it replaces the handler's.
 
-    Raises Refused (403) where the caller lacks the permission.
+    Raises Refused (403) if the caller lacks the permission.
     """
     injected = exchange.inject_before(operation, name, partial(state.store.put, bucket, name))
     permission = PERMISSIONS.get(operation)

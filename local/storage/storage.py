@@ -1,6 +1,6 @@
-"""A strict stand-in of Cloud Storage: the JSON API as google-cloud-storage uses it, and the signed-link side.
+"""A strict stand-in of Cloud Storage: the JSON API as google-cloud-storage uses it, and signed links.
 
-What it does not know it refuses with 501, so that nothing is proved on a guess. The rules are those of
+Unsupported requests are refused with 501, so that no test passes because of a guess. The rules are those of
 Google's documentation.
 """
 
@@ -22,7 +22,7 @@ PAGE_SIZE = 1000
 
 
 class Storage(Server):
-    """The server. Tests read and change it through these methods; the function through HTTP."""
+    """The server. Tests use these methods to read and change its objects; the function uses HTTP."""
 
     def __init__(self, root: Path, *, faults: Faults, port: int = 0, page_size: int = PAGE_SIZE) -> None:
         super().__init__(self._answer, error_form=_error, faults=faults, port=port)
@@ -32,11 +32,11 @@ class Storage(Server):
         self._state = State(
             url=self.url, store=self.store, sessions=self.sessions, links=self.links, page_size=page_size
         )
-        self._first_page_size = page_size
+        self._initial_page_size = page_size
 
     @property
     def page_size(self) -> int:
-        """No page of a listing is longer."""
+        """The maximum length of a listing's page."""
         return self._state.page_size
 
     @page_size.setter
@@ -58,29 +58,29 @@ class Storage(Server):
         return self.store.root
 
     def objects(self, bucket: str, prefix: str = "") -> dict[str, ObjectInfo]:
-        """What is visible now, by name; all of one instant."""
+        """Return the objects that exist now, by name; a consistent snapshot."""
         return self.store.objects(bucket, prefix)
 
     def on_change(self, observer: Callable[[Change], object]) -> None:
-        """Call `observer` after every change, in the thread that made it, before anyone can see another."""
+        """Call `observer` after every change, in the thread that made it, before the next change."""
         self.store.on_change(observer)
 
     def reset(self) -> None:
-        """Forget objects, observers, open upload sessions, denied permissions, a chosen page size; the buckets stay."""
+        """Remove objects, observers and open upload sessions, restore permissions and page size; the buckets stay."""
         self.denied.clear()
         self.store.forget_observers()
         self.lose_sessions()
         for bucket in self.store.buckets():
             for name in self.objects(bucket):
                 self.delete(bucket, name)
-        self.page_size = self._first_page_size
+        self.page_size = self._initial_page_size
 
     def create_bucket(self, bucket: str) -> None:
-        """Make a bucket; nothing happens if it is there."""
+        """Create a bucket, if it does not exist."""
         self.store.create_bucket(bucket)
 
     def remove_bucket(self, bucket: str) -> None:
-        """Forget a bucket and its objects."""
+        """Remove a bucket and its objects."""
         self.store.remove_bucket(bucket)
 
     def put(
@@ -96,19 +96,16 @@ class Storage(Server):
         return self.store.put(bucket, name, data, content_type=content_type, content_encoding=content_encoding)
 
     def delete(self, bucket: str, name: str) -> bool:
-        """Delete an object directly; False if it is not there."""
+        """Delete an object directly. Return False if it does not exist."""
         return self.store.delete(bucket, name)
 
     def read(self, bucket: str, name: str) -> bytes:
-        """An object's stored bytes. KeyError if it is not there."""
+        """Return an object's stored bytes. Raises KeyError if it does not exist."""
         with self.store.lock:
             return self.objects(bucket)[name].read_bytes()
 
     def lose_sessions(self, status: int = 410) -> int:
-        """Lose every open upload session.
-
-        Requests to them answer `status` from now on. Gives back how many.
-        """
+        """Lose every open upload session: later requests to it are answered `status`. Return their number."""
         open_sessions = self.sessions.open_sessions()
         for session in open_sessions:
             session.lose(status)

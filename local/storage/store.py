@@ -13,7 +13,7 @@ from local.storage.files import Draft, Files, blocks_of
 from local.storage.objects import ANYTHING, Change, NoSuchBucketError, ObjectInfo, Precondition
 
 MD5_LIMIT_BYTES = 8 << 20
-"""Larger objects have no md5, like the composite objects of the real one."""
+"""Larger objects have no MD5, like composite objects in the real Cloud Storage."""
 
 
 @dataclass
@@ -24,10 +24,7 @@ class _Bucket:
 
 
 class ObjectStore:
-    """Buckets and their objects.
-
-    Every change is atomic; observers are called before the next one can happen.
-    """
+    """Buckets and their objects. Every change is atomic; observers are called before the next change."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -38,58 +35,55 @@ class ObjectStore:
         self._files = Files(root)
 
     def create_bucket(self, bucket: str) -> None:
-        """Make a bucket; nothing happens if it is there."""
+        """Create a bucket, if it does not exist."""
         with self.lock:
             self._buckets.setdefault(bucket, _Bucket())
 
     def remove_bucket(self, bucket: str) -> None:
-        """Forget a bucket and its objects, without telling observers."""
+        """Remove a bucket and its objects; observers are not called."""
         with self.lock:
             self._buckets.pop(bucket, None)
 
     def buckets(self) -> list[str]:
-        """Their names."""
+        """The names of the buckets."""
         with self.lock:
             return sorted(self._buckets)
 
     def on_change(self, observer: Callable[[Change], object]) -> None:
-        """Call `observer` after every change, in the thread that made it, before anyone can see another."""
+        """Call `observer` after every change, in the thread that made it, before the next change."""
         with self.lock:
             self._observers.append(observer)
 
     def forget_observers(self) -> None:
-        """Call none of them any more."""
+        """Remove every observer."""
         with self.lock:
             self._observers.clear()
 
     def objects(self, bucket: str, prefix: str = "") -> dict[str, ObjectInfo]:
-        """What is visible now, by name, sorted; all of one instant."""
+        """Return the objects that exist now, by name, sorted; a consistent snapshot."""
         with self.lock:
             found = self._bucket(bucket)
             return {name: found.objects[name] for name in found.names if name.startswith(prefix)}
 
     def names_from(self, bucket: str, start: str) -> Iterator[str]:
-        """The names from `start` on, in order. Hold `lock` while iterating."""
+        """Return the names from `start` on, in order. The caller holds `lock` while iterating."""
         names = self._bucket(bucket).names
         for index in range(bisect.bisect_left(names, start), len(names)):
             yield names[index]
 
     def get(self, bucket: str, name: str) -> ObjectInfo | None:
-        """The object, or None."""
+        """Return the object, or None."""
         with self.lock:
             return self._bucket(bucket).objects.get(name)
 
     def open(self, bucket: str, name: str) -> tuple[ObjectInfo, BinaryIO] | None:
-        """The object and its bytes, which stay its own whatever happens to the name.
-
-        None if it is not there.
-        """
+        """Return the object and its bytes, which stay readable if the object is replaced or deleted; or None."""
         with self.lock:
             info = self.get(bucket, name)
             return (info, info.path.open("rb")) if info else None
 
     def draft(self) -> Draft:
-        """A place for new bytes."""
+        """Create an empty draft."""
         return self._files.draft()
 
     def commit(
@@ -103,10 +97,7 @@ class ObjectStore:
         content_encoding: str | None = None,
         metadata: dict[str, str] | None = None,
     ) -> ObjectInfo:
-        """Make a draft the object `name`, at once and whole.
-
-        Raises PreconditionFailedError, NoSuchBucketError.
-        """
+        """Make the draft the object `name`, atomically. Raises PreconditionFailedError, NoSuchBucketError."""
         draft.file.close()
         md5 = draft.md5() if draft.size <= MD5_LIMIT_BYTES else None
         with self.lock:
@@ -152,7 +143,7 @@ class ObjectStore:
         )
 
     def delete(self, bucket: str, name: str, precondition: Precondition = ANYTHING) -> bool:
-        """Delete an object; False if it is not there. Raises PreconditionFailedError, NoSuchBucketError."""
+        """Delete an object. Return False if it does not exist. Raises PreconditionFailedError, NoSuchBucketError."""
         with self.lock:
             before = self.get(bucket, name)
             precondition.check(before)

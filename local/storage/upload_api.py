@@ -1,7 +1,4 @@
-"""The three ways to upload by the JSON API.
-
-Multipart and media in one request, resumable in as many as it takes.
-"""
+"""The three ways to upload by the JSON API: multipart and media in one request, resumable in any number."""
 
 from email.parser import BytesParser
 from functools import partial
@@ -14,78 +11,77 @@ from local.http.response import BreakOff, Outcome, Refused, Response
 from local.storage.objects import NoSuchBucketError
 from local.storage.resources import answer_with, error, object_resource, precondition
 from local.storage.state import State, begin
-from local.storage.uploads import QUANTUM_BYTES, ContentRange, Session, SessionState, Wanted
+from local.storage.uploads import QUANTUM_BYTES, ContentRange, NewObject, Session, SessionState
 
 CANCELLED = 499
 NAME_LIMIT_BYTES = 1024
-_OVER = {SessionState.CANCELLED, SessionState.LOST}
+_ENDED = {SessionState.CANCELLED, SessionState.LOST}
 PIECES = ("before", "metadata", "media", "end")
-"""What the boundaries of a multipart upload part it into."""
+"""The pieces of a multipart upload's body, split at its boundaries."""
 
 
 def refuse_upload(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """A kind of upload that does not exist."""
+    """Refuse an unknown kind of upload."""
     del state, bucket
     kind = exchange.head.query.get("uploadType")
-    return error(HTTPStatus.BAD_REQUEST, f"the stand-in does not know uploadType {kind!r}")
+    return error(HTTPStatus.BAD_REQUEST, f"the stand-in does not support uploadType {kind!r}")
 
 
 def insert_media(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """The body is the object; its name is in the query."""
+    """Write an object: the body is its bytes, the query has its name."""
     data = exchange.read_small_body()
-    return _insert(
-        state, exchange, _wanted(state, exchange.head, bucket, {}, exchange.head.headers.get("content-type")), data
-    )
+    content_type = exchange.head.headers.get("content-type")
+    return _insert(state, exchange, _new_object(state, exchange.head, bucket, {}, content_type), data)
 
 
 def insert_multipart(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """The body is metadata, and then the object."""
+    """Write an object: the body is its metadata, then its bytes."""
     metadata, content_type, data = _parts(exchange)
-    return _insert(state, exchange, _wanted(state, exchange.head, bucket, metadata, content_type), data)
+    return _insert(state, exchange, _new_object(state, exchange.head, bucket, metadata, content_type), data)
 
 
 def start_session(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """Open a resumable upload, and say at which address it goes on."""
+    """Open a resumable session; the answer's Location is its address."""
     head = exchange.head
-    wanted = _wanted(state, head, bucket, exchange.read_json(), head.headers.get("x-upload-content-type"))
-    if injected := begin(state, exchange, "upload.start", bucket, wanted.name):
+    new_object = _new_object(state, head, bucket, exchange.read_json(), head.headers.get("x-upload-content-type"))
+    if injected := begin(state, exchange, "upload.start", bucket, new_object.name):
         return injected
     length = head.headers.get("x-upload-content-length")
     if length is not None and not length.isdecimal():
         return error(HTTPStatus.BAD_REQUEST, "Invalid X-Upload-Content-Length.")
-    session = state.sessions.start(wanted, None if length is None else int(length))
+    session = state.sessions.start(new_object, None if length is None else int(length))
     location = f"{state.url}{head.path}?uploadType=resumable&upload_id={session.id}"
     return Response(HTTPStatus.OK, [("Location", location), ("X-GUploader-UploadID", session.id)])
 
 
 def cancel_session(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """The client wants it no more."""
+    """Cancel a session at the client's request."""
     session = state.sessions.get(exchange.head.query["upload_id"])
-    if injected := begin(state, exchange, "upload.cancel", bucket, session.wanted.name if session else ""):
+    if injected := begin(state, exchange, "upload.cancel", bucket, session.new_object.name if session else ""):
         return injected
-    if session is None or session.state in _OVER:
-        return _over(session)
+    if session is None or session.state in _ENDED:
+        return _ended(session)
     session.cancel()
     return Response(CANCELLED)
 
 
 def continue_session(state: State, exchange: Exchange, bucket: str) -> Outcome:
-    """More bytes, or the question how many are kept."""
+    """Receive more bytes, or answer how many bytes the session has."""
     session = state.sessions.get(exchange.head.query["upload_id"])
     content_range = ContentRange.parse(exchange.head.headers.get("content-range"), exchange.body_bytes)
     operation = "upload.status" if content_range.first is None else "upload.put"
-    if injected := begin(state, exchange, operation, bucket, session.wanted.name if session else ""):
+    if injected := begin(state, exchange, operation, bucket, session.new_object.name if session else ""):
         return injected
     if session and (fault := exchange.faults.find(Kind.LOSE_SESSION)):
         session.lose(int(fault.status))
         exchange.faults.note(fault)
-    if session is None or session.state in _OVER:
-        return _over(session)
+    if session is None or session.state in _ENDED:
+        return _ended(session)
     return _put(state, exchange, session, content_range)
 
 
-def _over(session: Session | None) -> Response:
-    """The answer of a session that takes nothing more."""
+def _ended(session: Session | None) -> Response:
+    """Make the answer for a session that does not exist, was cancelled, or is lost."""
     if session is None:
         return error(HTTPStatus.NOT_FOUND, "Upload session not found.")
     if session.state is SessionState.CANCELLED:
@@ -100,10 +96,10 @@ def _put(state: State, exchange: Exchange, session: Session, content_range: Cont
             return answer_with(object_resource(state.url, session.result), exchange.head)
     if content_range.first is not None and (cut := _receive(exchange, session, writer)):
         return cut
-    if not session.is_whole:
+    if not session.is_complete:
         kept = [("Range", f"bytes=0-{session.kept_bytes - 1}")] if session.kept_bytes else []
         return Response(HTTPStatus.PERMANENT_REDIRECT, kept)
-    overwrite = partial(state.store.put, session.wanted.bucket, session.wanted.name)
+    overwrite = partial(state.store.put, session.new_object.bucket, session.new_object.name)
     if injected := exchange.faults.inject_later("upload.finish", overwrite=overwrite):
         return injected
     with session.lock:
@@ -111,7 +107,7 @@ def _put(state: State, exchange: Exchange, session: Session, content_range: Cont
 
 
 def _receive(exchange: Exchange, session: Session, writer: int) -> Outcome | None:
-    """Move the request's body into the session, a block at a time. What ends it early, if anything does."""
+    """Store the request's body in the session, block by block. Return an outcome if the request ends early."""
     total, limit = session.total_bytes, _keep_limit(exchange, session)
     buffer = memoryview(bytearray(max(1, min(BLOCK_BYTES, exchange.body_bytes))))
     filled = 0
@@ -125,11 +121,11 @@ def _receive(exchange: Exchange, session: Session, writer: int) -> Outcome | Non
         filled -= filled % QUANTUM_BYTES
     if not _keep(session, writer, bytes(buffer[:filled]), limit):
         return BreakOff()
-    return exchange.outcome_of_cut() if exchange.is_cut else None
+    return exchange.outcome_when_cut() if exchange.is_cut else None
 
 
 def _keep_limit(exchange: Exchange, session: Session) -> float:
-    """The size that this request may not take the session beyond: a fault's `keep_bytes`."""
+    """The maximum number of bytes that the session may have after this request: a fault's `keep_bytes`, or infinite."""
     fault = next((fault for fault in exchange.faults.active if fault.keep_bytes is not None), None)
     if fault is None or fault.keep_bytes is None:
         return float("inf")
@@ -142,19 +138,19 @@ def _keep_limit(exchange: Exchange, session: Session) -> float:
 
 
 def _keep(session: Session, writer: int, data: bytes, limit: float) -> bool:
-    """Keep what the limit allows; False where a later request has taken over."""
+    """Keep what the limit allows. Return False if a later request has taken over."""
     free = limit - session.kept_bytes
     if free < len(data):
         data = data[: int(free)]
     return not data or session.append(writer, data)
 
 
-def _insert(state: State, exchange: Exchange, wanted: Wanted, data: bytes) -> Outcome:
-    if injected := begin(state, exchange, "object.insert", wanted.bucket, wanted.name):
+def _insert(state: State, exchange: Exchange, new_object: NewObject, data: bytes) -> Outcome:
+    if injected := begin(state, exchange, "object.insert", new_object.bucket, new_object.name):
         return injected
     draft = state.store.draft()
     draft.append(data)
-    return _finish(state, exchange, Session(id="", wanted=wanted, draft=draft, total_bytes=len(data)))
+    return _finish(state, exchange, Session(id="", new_object=new_object, draft=draft, total_bytes=len(data)))
 
 
 def _finish(state: State, exchange: Exchange, session: Session) -> Response:
@@ -162,7 +158,7 @@ def _finish(state: State, exchange: Exchange, session: Session) -> Response:
 
 
 def _parts(exchange: Exchange) -> tuple[dict[str, object], str | None, bytes]:
-    """Metadata, content type and bytes of a multipart/related request. Raises Refused."""
+    """Return metadata, content type and bytes of a multipart/related request. Raises Refused."""
     head = f"Content-Type: {exchange.head.headers.value('Content-Type')}\r\n\r\n".encode()
     boundary = BytesParser().parsebytes(head, headersonly=True).get_boundary()
     pieces = exchange.read_small_body().split(b"--" + (boundary or "").encode()) if boundary else []
@@ -174,10 +170,10 @@ def _parts(exchange: Exchange) -> tuple[dict[str, object], str | None, bytes]:
     return parse_object(metadata), content_type, data
 
 
-def _wanted(
+def _new_object(
     state: State, head: RequestHead, bucket: str, metadata: dict[str, object], content_type: str | None
-) -> Wanted:
-    """What the object is to become. Raises Refused for a name that Cloud Storage does not take."""
+) -> NewObject:
+    """Return what the request declares. Raises Refused for a name that Cloud Storage does not allow."""
     name = str(metadata.get("name") or head.query.get("name", ""))
     size = len(name.encode("utf-8", "surrogatepass"))
     if not 1 <= size <= NAME_LIMIT_BYTES or name in {".", ".."} or set(name) & {"\r", "\n"}:
@@ -185,7 +181,7 @@ def _wanted(
     if bucket not in state.store.buckets():
         raise NoSuchBucketError(bucket)
     custom = metadata.get("metadata")
-    return Wanted(
+    return NewObject(
         bucket=bucket,
         name=name,
         content_type=_text(metadata, "contentType") or content_type,

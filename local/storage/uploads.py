@@ -1,9 +1,8 @@
-"""Resumable uploads: sessions that keep what arrived, and become an object only when whole.
+"""Resumable uploads: sessions that keep the received bytes, and become an object once they are complete.
 
-The rules, from Google's documentation: a session keeps multiples of 256 KiB until its last byte is there,
-never less than it said before; a request starts exactly at the first byte that is not kept; the declared
-checksum and the generation precondition decide at the end whether there will be an object (the precondition
-also at the beginning).
+The rules, from Google's documentation: until its last byte has arrived, a session keeps multiples of 256 KiB, and
+never fewer bytes than it has reported; a request starts exactly at the first byte that is not kept; the object is
+created only if the declared checksum and the generation precondition match. The start checks the precondition as well.
 """
 
 import re
@@ -20,15 +19,15 @@ QUANTUM_BYTES = 256 << 10
 
 
 class WrongRangeError(ValueError):
-    """A Content-Range that does not fit the session; the text says why."""
+    """The Content-Range is wrong for the session; the text says why."""
 
 
 class ChecksumError(ValueError):
-    """The bytes are not those that were declared; the text says which they are."""
+    """The bytes do not match the declared checksum; the text has both checksums."""
 
 
 class SessionState(Enum):
-    """How far a session is."""
+    """The state of a session."""
 
     OPEN = auto()
     DONE = auto()
@@ -40,7 +39,7 @@ class SessionState(Enum):
 class ContentRange:
     """`bytes FIRST-LAST/TOTAL`.
 
-    `first` None: no bytes come, this asks how far the session is. `total` None: `*`.
+    `first` None: a status query, without bytes. `total` None: `*`.
     """
 
     first: int | None
@@ -49,25 +48,25 @@ class ContentRange:
 
     @classmethod
     def parse(cls, text: str | None, length: int) -> "ContentRange":
-        """Read the header; without one, the request holds the whole object."""
+        """Parse the header; without one, the request has the whole object."""
         if text is None:
             return cls(0, length - 1, length)
         match = re.fullmatch(r"bytes (?:\*|(\d+)-(\d+))/(?:\*|(\d+))", text.strip())
         if match is None:
-            raise WrongRangeError(f"cannot read the Content-Range {text!r}")
+            raise WrongRangeError(f"invalid Content-Range {text!r}")
         first, last, total = (None if part is None else int(part) for part in match.groups())
         if first is not None and last is not None and last - first + 1 != length:
-            raise WrongRangeError(f"Content-Range {text!r} does not fit a Content-Length of {length}")
+            raise WrongRangeError(f"Content-Range {text!r} does not match a Content-Length of {length}")
         if last is not None and total is not None and last >= total:
-            raise WrongRangeError(f"Content-Range {text!r} goes beyond its own total")
+            raise WrongRangeError(f"Content-Range {text!r} exceeds its own total")
         if first is None and length:
             raise WrongRangeError("a status query has no body")
         return cls(first, last, total)
 
 
 @dataclass(kw_only=True)
-class Wanted:
-    """What the object is to become: the metadata of the request that started the upload."""
+class NewObject:
+    """The object that an upload shall create, as its first request declares it."""
 
     bucket: str
     name: str
@@ -79,7 +78,7 @@ class Wanted:
     precondition: Precondition
 
     def check(self, draft: Draft) -> None:
-        """Raise ChecksumError if the bytes are not those that were declared."""
+        """Raise ChecksumError if the bytes do not match a declared checksum."""
         if self.crc32c is not None and self.crc32c != draft.crc32c:
             raise ChecksumError(f"Provided CRC32C {self.crc32c!r} doesn't match calculated CRC32C {draft.crc32c!r}.")
         if self.md5 is not None and self.md5 != (md5 := draft.md5()):
@@ -88,13 +87,10 @@ class Wanted:
 
 @dataclass(kw_only=True, eq=False)
 class Session:
-    """One upload.
-
-    Its `lock` guards all of it; a later request takes over from an earlier one that still reads.
-    """
+    """One upload. `lock` guards every field; a later request takes over from an earlier one that still reads."""
 
     id: str
-    wanted: Wanted
+    new_object: NewObject
     draft: Draft
     total_bytes: int | None
     state: SessionState = SessionState.OPEN
@@ -105,19 +101,16 @@ class Session:
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes are safe: the next request starts there."""
+        """How many bytes the session has; the next request starts there."""
         return self.draft.size
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every byte is there."""
+    def is_complete(self) -> bool:
+        """Whether every byte has arrived."""
         return self.total_bytes is not None and self.kept_bytes == self.total_bytes
 
     def take_over(self, content_range: ContentRange) -> int:
-        """Begin a request.
-
-        Check its range, and end whoever still writes. Gives back the new writer's number.
-        """
+        """Begin a request: check its range, and stop the writer before it. Return the new writer's number."""
         if self.state is SessionState.DONE:
             return self.writer
         if content_range.total is not None:
@@ -132,7 +125,7 @@ class Session:
         return self.writer
 
     def append(self, writer: int, data: bytes) -> bool:
-        """Keep some bytes; False if this writer has been taken over from or the session is over."""
+        """Keep some bytes. Return False if a later writer has taken over, or the session has ended."""
         with self.lock:
             if writer != self.writer or self.state is not SessionState.OPEN:
                 return False
@@ -140,17 +133,18 @@ class Session:
             return True
 
     def finish(self, store: ObjectStore) -> ObjectInfo:
-        """Make the object. Raises ChecksumError (the session is over then) and PreconditionFailedError."""
+        """Create the object. Raises ChecksumError and PreconditionFailedError; both end the session."""
+        new_object = self.new_object
         try:
-            self.wanted.check(self.draft)
+            new_object.check(self.draft)
             self.result = store.commit(
                 self.draft,
-                bucket=self.wanted.bucket,
-                name=self.wanted.name,
-                precondition=self.wanted.precondition,
-                content_type=self.wanted.content_type,
-                content_encoding=self.wanted.content_encoding,
-                metadata=self.wanted.metadata,
+                bucket=new_object.bucket,
+                name=new_object.name,
+                precondition=new_object.precondition,
+                content_type=new_object.content_type,
+                content_encoding=new_object.content_encoding,
+                metadata=new_object.metadata,
             )
         except Exception:
             self.end(SessionState.CANCELLED)
@@ -159,20 +153,20 @@ class Session:
         return self.result
 
     def cancel(self) -> None:
-        """The client wants it no more."""
+        """End the session at the client's request."""
         with self.lock:
             if self.state is SessionState.OPEN:
                 self.end(SessionState.CANCELLED)
 
     def lose(self, status: int) -> None:
-        """Forget what arrived; later requests are answered `status`."""
+        """Discard the received bytes; later requests are answered `status`."""
         with self.lock:
             self.lost_status = status
             if self.state is SessionState.OPEN:
                 self.end(SessionState.LOST)
 
     def end(self, state: SessionState) -> None:
-        """Throw away what arrived."""
+        """Set the final state, and discard the received bytes."""
         self.state = state
         self.draft.discard()
 
@@ -185,22 +179,22 @@ class Sessions:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
 
-    def start(self, wanted: Wanted, total_bytes: int | None) -> Session:
+    def start(self, new_object: NewObject, total_bytes: int | None) -> Session:
         """Open a session. Raises PreconditionFailedError, NoSuchBucketError."""
-        wanted.precondition.check(self._store.get(wanted.bucket, wanted.name))
+        new_object.precondition.check(self._store.get(new_object.bucket, new_object.name))
         session = Session(
-            id=secrets.token_urlsafe(24), wanted=wanted, draft=self._store.draft(), total_bytes=total_bytes
+            id=secrets.token_urlsafe(24), new_object=new_object, draft=self._store.draft(), total_bytes=total_bytes
         )
         with self._lock:
             self._sessions[session.id] = session
         return session
 
     def get(self, session_id: str) -> Session | None:
-        """The session, or None."""
+        """Return the session, or None."""
         with self._lock:
             return self._sessions.get(session_id)
 
     def open_sessions(self) -> list[Session]:
-        """Those that are neither done, nor cancelled, nor lost."""
+        """Return the sessions that are neither done, nor cancelled, nor lost."""
         with self._lock:
             return [session for session in self._sessions.values() if session.state is SessionState.OPEN]

@@ -1,8 +1,8 @@
 """A stand-in of Cloud Tasks, in reading order.
 
 - `cloud_tasks`: the service over gRPC
-- `rules`: what is taken and what is refused, and when a task is tried again [pure]
+- `rules`: which tasks are accepted or refused, and when a task is retried [pure]
 - `queue`: keeps tasks and calls the function with them
-- `pace`: how fast
+- `pace`: the queue's rate
 - `caller`, `delivery`: a call, with the faults that act on it
 """

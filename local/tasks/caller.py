@@ -1,4 +1,4 @@
-"""Calls the function with a task, as far as the fault switches let it come to that."""
+"""Calls the function with a task, and applies the faults that are set for the call."""
 
 import threading
 from collections import Counter
@@ -15,10 +15,10 @@ OPERATION = "task.deliver"
 
 
 class Caller:
-    """The calls of one queue that are under way.
+    """The calls of one queue.
 
-    `targets` is the queue's override of the host in a task's URL, always in force; of several, the least busy one is
-    called, as Cloud Run does with its instances.
+    `targets` always replaces the host in a task's URL, as the queue's override does. If there are several, the least
+    busy one is called, as Cloud Run does with its instances.
     """
 
     def __init__(self, queue_id: str, *, faults: Faults, log: RequestLog) -> None:
@@ -32,7 +32,7 @@ class Caller:
         self.deadline_scale = 1.0
 
     def faults_for(self, task_id: str) -> list[Fault]:
-        """The faults that hit the next call with this task; they are spent."""
+        """Return the faults that hit the next call with this task, and reduce their `times`."""
         return self._faults.take(OPERATION, task_id)
 
     def note_fired(self, fault: Fault) -> None:
@@ -40,7 +40,7 @@ class Caller:
         self._faults.note_fired(fault, OPERATION)
 
     def call(self, task: Task, attempt: Attempt, faults: list[Fault]) -> Reply:
-        """Call the function and give back its answer, or what counts as one."""
+        """Call the function. Return its answer, or the status that counts as its answer."""
         task_id = task.name.rpartition("/")[2]
         path = urlsplit(task.http_request.url).path or "/"
         request = Request(method="POST", path=path, operation=OPERATION, name=task_id)
@@ -60,7 +60,7 @@ class Caller:
                 delivery.break_off()
 
     def _inject_before(self, faults: list[Fault], request: Request) -> Reply | None:
-        """Let the faults act that come before the call; the answer in its place, if one gives it."""
+        """Apply the faults that act before the call. Return a fault's answer if it replaces the call."""
         reply = None
         for fault in faults:
             if fault.kind in {Kind.HOLD, Kind.STALL}:
@@ -78,7 +78,7 @@ class Caller:
         task_id = task.name.rpartition("/")[2]
         with self._lock:
             target = min(self.targets, key=self._busy.__getitem__, default=None)
-            if target is None:  # taken away in the meantime
+            if target is None:  # the targets were removed meanwhile
                 return Reply(NO_ANSWER_STATUS)
             delivery = Delivery(
                 target,

@@ -1,7 +1,7 @@
 """A stand-in of Cloud Tasks: the parts of `google.cloud.tasks.v2` that a fan-out needs, over plaintext gRPC.
 
-CreateTask, ListTasks, GetQueue, PauseQueue, ResumeQueue, PurgeQueue and TestIamPermissions; everything else is
-UNIMPLEMENTED. It delivers: `local.tasks.queue` says how, `local.tasks.rules` what is refused.
+CreateTask, ListTasks, GetQueue, PauseQueue, ResumeQueue, PurgeQueue and TestIamPermissions; everything else answers
+UNIMPLEMENTED. `local.tasks.queue` delivers the tasks; `local.tasks.rules` has the reasons for refusals.
 """
 
 import threading
@@ -21,14 +21,14 @@ from local.tasks.rules import DEFAULT_DEADLINE, Refused, check_queue_name, check
 
 INVOKER = "analytics-export-invoke@local.iam.gserviceaccount.com"
 LARGEST_PAGE = 1000
-_WORKERS = 128  # more than a client sends at once, so that a delayed call delays no other
+_WORKERS = 128  # more than a client's concurrent calls, so that a delayed call delays no other
 _NO_QUEUE = "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize."
 
-_NamesAQueue = types.GetQueueRequest | types.PauseQueueRequest | types.ResumeQueueRequest | types.PurgeQueueRequest
+_QueueRequest = types.GetQueueRequest | types.PauseQueueRequest | types.ResumeQueueRequest | types.PurgeQueueRequest
 
 
 class CloudTasks(GrpcService):
-    """The server, with one queue made beforehand: `queue`."""
+    """The server. One queue exists from the start: `queue`."""
 
     def __init__(self, queue: str, *, faults: Faults, port: int = 0) -> None:
         """`queue` is `projects/P/locations/L/queues/Q`."""
@@ -38,7 +38,7 @@ class CloudTasks(GrpcService):
         self.requests = RequestLog()
         self._is_started = False
         self.denied: set[str] = set()
-        """Permissions that the caller does not have on any queue, as TestIamPermissions answers."""
+        """Permissions that the caller has on no queue, according to TestIamPermissions."""
         self.queue = self.add_queue(queue)
         methods: dict[str, Method] = {
             "CreateTask": (self._create_task, types.CreateTaskRequest, Task),
@@ -52,7 +52,7 @@ class CloudTasks(GrpcService):
         super().__init__("google.cloud.tasks.v2.CloudTasks", methods, workers=_WORKERS, port=port)
 
     def start(self) -> None:
-        """Begin to answer and to deliver."""
+        """Start to answer requests and to deliver tasks."""
         super().start()
         with self._lock:
             self._is_started = True
@@ -61,7 +61,7 @@ class CloudTasks(GrpcService):
             queue.start()
 
     def stop(self) -> None:
-        """Break every call, asked for and delivered."""
+        """Break every call, those of clients and those to the function."""
         super().stop()
         with self._lock:
             self._is_started = False
@@ -70,7 +70,7 @@ class CloudTasks(GrpcService):
             queue.stop()
 
     def reset(self) -> None:
-        """Make everything as it was after the start."""
+        """Restore the state after the start."""
         for name in [name for name in self._queues if name != self.queue.name]:
             self.remove_queue(name)
         with self._lock:
@@ -80,7 +80,7 @@ class CloudTasks(GrpcService):
         self.requests.clear()
 
     def add_queue(self, name: str) -> Queue:
-        """Make another queue."""
+        """Create another queue."""
         queue = Queue(name, faults=self._faults, log=self.requests)
         with self._lock:
             self._queues[name] = queue
@@ -90,31 +90,31 @@ class CloudTasks(GrpcService):
         return queue
 
     def remove_queue(self, name: str) -> None:
-        """Let the queue not be there (NOT_FOUND). The one made beforehand is only out of reach until `reset`."""
+        """Remove the queue: requests for it are answered NOT_FOUND. `reset` restores the initial queue."""
         with self._lock:
             queue = self._queues.pop(name)
         if queue is not self.queue:
             queue.stop()
 
     def _create_task(self, request: types.CreateTaskRequest, context: grpc.ServicerContext) -> Task:
-        is_lost = self._entered("CreateTask", "task.create", request.task.name or request.parent, context)
-        queue = self._named(request.parent, context)
+        is_lost = self._begin("CreateTask", "task.create", request.task.name or request.parent, context)
+        queue = self._queue_named(request.parent, context)
         try:
-            given = task_id(request)
+            requested_id = task_id(request)
             check_task(request.task, now=datetime.now(UTC))
         except Refused as refused:
             abort(context, refused.code, refused.text)
-        task = _completed(request.task, f"{queue.name}/tasks/{given or uuid.uuid4().int}")
+        task = _completed(request.task, f"{queue.name}/tasks/{requested_id or uuid.uuid4().int}")
         if not queue.add(task):
-            is_alive = given is not None and queue.is_alive(given)
-            abort(context, grpc.StatusCode.ALREADY_EXISTS, _ALIVE if is_alive else _TOO_RECENT)
+            exists = requested_id is not None and queue.has_task(requested_id)
+            abort(context, grpc.StatusCode.ALREADY_EXISTS, _EXISTS if exists else _EXISTED_RECENTLY)
         if is_lost:
             lose_answer(context)
         return _shown(task, request.response_view)
 
     def _list_tasks(self, request: types.ListTasksRequest, context: grpc.ServicerContext) -> types.ListTasksResponse:
-        self._entered("ListTasks", "task.list", request.parent, context)
-        queue = self._named(request.parent, context)
+        self._begin("ListTasks", "task.list", request.parent, context)
+        queue = self._queue_named(request.parent, context)
         if not 0 <= request.page_size <= LARGEST_PAGE:
             abort(context, grpc.StatusCode.INVALID_ARGUMENT, f"page_size must be in [0, {LARGEST_PAGE}].")
         rest = [task for task in queue.tasks() if task.name > request.page_token]
@@ -145,24 +145,24 @@ class CloudTasks(GrpcService):
     def _permissions(
         self, request: TestIamPermissionsRequest, context: grpc.ServicerContext
     ) -> TestIamPermissionsResponse:
-        """Which of them the caller has; none on a queue that is not there, as Google documents it."""
-        self._entered("TestIamPermissions", "queue.permissions", request.resource, context)
+        """Return which of the permissions the caller has; none on a missing queue, as Google documents it."""
+        self._begin("TestIamPermissions", "queue.permissions", request.resource, context)
         with self._lock:
-            is_there = request.resource in self._queues
-        granted = [each for each in request.permissions if each not in self.denied] if is_there else []
+            exists = request.resource in self._queues
+        granted = [each for each in request.permissions if each not in self.denied] if exists else []
         return TestIamPermissionsResponse(permissions=granted)
 
-    def _queue_of(self, request: _NamesAQueue, path: str, operation: str, context: grpc.ServicerContext) -> Queue:
-        self._entered(path, operation, request.name, context)
-        return self._named(request.name, context)
+    def _queue_of(self, request: _QueueRequest, path: str, operation: str, context: grpc.ServicerContext) -> Queue:
+        self._begin(path, operation, request.name, context)
+        return self._queue_named(request.name, context)
 
-    def _entered(self, path: str, operation: str, name: str, context: grpc.ServicerContext) -> bool:
-        """Log the request and let the faults act; whether the answer is to be lost."""
+    def _begin(self, path: str, operation: str, name: str, context: grpc.ServicerContext) -> bool:
+        """Log the request and apply its faults. Return whether the answer shall be lost."""
         request = Request(method="RPC", path=path, operation=operation, name=name)
         self.requests.add(request)
         return inject_before(self._faults, request, context)
 
-    def _named(self, name: str, context: grpc.ServicerContext) -> Queue:
+    def _queue_named(self, name: str, context: grpc.ServicerContext) -> Queue:
         try:
             check_queue_name(name)
         except Refused as refused:
@@ -174,23 +174,23 @@ class CloudTasks(GrpcService):
         return queue
 
 
-_ALIVE = "Requested entity already exists"
-_TOO_RECENT = "The task cannot be created because a task with this name existed too recently."
+_EXISTS = "Requested entity already exists"
+_EXISTED_RECENTLY = "The task cannot be created because a task with this name existed too recently."
 
 
-def _completed(asked: Task, name: str) -> Task:
-    """The task as the queue keeps it."""
+def _completed(requested: Task, name: str) -> Task:
+    """Return the task as the queue keeps it."""
     now = datetime.now(UTC)
-    task = Task(name=name, http_request=asked.http_request, create_time=now.replace(microsecond=0))
+    task = Task(name=name, http_request=requested.http_request, create_time=now.replace(microsecond=0))
     task.http_request.http_method = types.HttpMethod(types.HttpMethod.POST)
     task.http_request.headers["User-Agent"] = "Google-Cloud-Tasks"
-    task.dispatch_deadline = asked.dispatch_deadline if "dispatch_deadline" in asked else DEFAULT_DEADLINE
-    task.schedule_time = max(now, asked.schedule_time) if "schedule_time" in asked else now
+    task.dispatch_deadline = requested.dispatch_deadline if "dispatch_deadline" in requested else DEFAULT_DEADLINE
+    task.schedule_time = max(now, requested.schedule_time) if "schedule_time" in requested else now
     return task
 
 
 def _shown(task: Task, view: Task.View) -> Task:
-    """The task as an answer shows it: without its body unless FULL is asked for."""
+    """Return the task as an answer shows it: without its body, unless the view is FULL."""
     is_full = view == Task.View.FULL
     shown = Task(task)
     shown.view = Task.View(Task.View.FULL if is_full else Task.View.BASIC)
@@ -223,7 +223,7 @@ def _described(queue: Queue) -> types.Queue:
 
 
 def _target(url: str) -> types.HttpTarget:
-    """The queue's target in the form that Terraform gives it; here the host has a port and speaks plain HTTP."""
+    """Return the target in the form that Terraform sets; but here the host has a port and speaks plain HTTP."""
     host, _, port = url.removeprefix("http://").partition(":")
     return types.HttpTarget(
         uri_override=types.UriOverride(

@@ -1,4 +1,4 @@
-"""One delivery of a task: a POST to the function with Cloud Tasks' headers, and the status that it counts as."""
+"""One delivery of a task: a POST to the function with Cloud Tasks' headers, and the status that it results in."""
 
 import contextlib
 import http.client
@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 TOKEN = "local-oidc-token"  # noqa: S105 - made up; the real one is a JWT of the queue's service account
 TIMEOUT_STATUS = 504
 NO_ANSWER_STATUS = 503
-"""A connection that is refused or breaks: Cloud Run answers so for an instance that dies."""
+"""For a connection that is refused or breaks: Cloud Run answers this for an instance that dies."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back; `retry_after_s` is the Retry-After header's, 0 without a usable one."""
+    """The answer to a delivery; `retry_after_s` is from the Retry-After header, 0 without a valid one."""
 
     status: int
     retry_after_s: float = 0.0
@@ -29,23 +29,23 @@ class Reply:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Which delivery of a task it is, and what became of the ones before."""
+    """One delivery of a task, and the results of those before it."""
 
     eta: float
     """When it was due, in seconds since 1970."""
     retries: int = 0
     executions: int = 0
-    """The earlier answers from 100 to 499: server errors and timeouts do not count."""
+    """The number of earlier answers from 100 to 499: server errors and timeouts do not count."""
     previous_status: int | None = None
 
     def failed(self, status: int, *, next_eta: float) -> "Attempt":
-        """The one that follows."""
+        """Return the attempt after this one failed."""
         executions = self.executions + (status < 500)  # noqa: PLR2004 - RFC 9110: Server Error
         return Attempt(next_eta, self.retries + 1, executions, status)
 
 
 class Delivery:
-    """A POST under way; `break_off` ends it from another thread."""
+    """A POST; `break_off` ends it from another thread."""
 
     def __init__(self, target: str, *, path: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> None:
         """`target` is `http://host:port`: the queue's override of the host in the task's URL."""
@@ -59,7 +59,7 @@ class Delivery:
         self._is_broken_off = False
 
     def run(self) -> Reply:
-        """Send it and wait for the whole answer. Redirects are not followed; their status counts."""
+        """Send the request and receive the whole answer. Redirects are not followed; their status counts."""
         try:
             self._connect()
             self._connection.request("POST", self._path, self._body, dict(self._headers))
@@ -77,7 +77,7 @@ class Delivery:
         return Reply(response.status, _seconds(response.headers.get("Retry-After")))
 
     def break_off(self) -> None:
-        """Break the connection, now or as soon as there is one."""
+        """Break the connection, or prevent it if it is not open yet."""
         self._is_broken_off = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
@@ -90,13 +90,13 @@ class Delivery:
             raise ConnectionAbortedError
 
     def _check_time(self) -> None:
-        """The deadline is for the whole answer, not for each of its parts."""
+        """Raise TimeoutError after the deadline, which is for the whole answer, not for each read."""
         if time.monotonic() > self._until:
             raise TimeoutError
 
 
 def headers(own: Mapping[str, str], *, queue_id: str, task_id: str, attempt: Attempt) -> dict[str, str]:
-    """The headers of a delivery, in the form that the service is known to send; `own` are the task's."""
+    """Return the headers of a delivery, as the service is known to send them; `own` are the task's headers."""
     cloud_tasks = {
         "User-Agent": "Google-Cloud-Tasks",
         "Authorization": f"Bearer {TOKEN}",

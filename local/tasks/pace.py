@@ -2,7 +2,7 @@
 
 import time
 
-SLOWING = frozenset({429, 503})
+SLOWING_STATUSES = frozenset({429, 503})
 FIRST_SLOW_DOWN_S = 1.0
 LONGEST_SLOW_DOWN_S = 64.0
 
@@ -10,10 +10,10 @@ LONGEST_SLOW_DOWN_S = 64.0
 class Pace:
     """When the next dispatch may start.
 
-    The rate is kept by even spaces. The real queue may also send bursts, and starts slowly after a pause; this one does
-    neither. After 429 and 503 nothing is dispatched for 1 s, doubled with each such answer in a row up to 64 s, and for
-    Retry-After at least; the first other answer ends the row. Google says that the queue "will use a higher backoff
-    rate" then and that Retry-After "is considered", and gives no figures: these are ours.
+    Dispatches are evenly spaced. The real queue may also send bursts, and starts slowly after a pause; this one does
+    neither. After 429 and 503 nothing is dispatched for 1 s, doubled with each such answer in a row up to 64 s, but at
+    least for Retry-After; the first other answer ends the row. Google says that the queue then "will use a higher
+    backoff rate" and that Retry-After "is considered", but gives no figures: these are ours.
     """
 
     def __init__(self) -> None:
@@ -23,16 +23,16 @@ class Pace:
         self._next_at = 0.0
 
     def wait_s(self, now: float) -> float:
-        """How long nothing may be dispatched, in seconds; not over 0 when something may."""
+        """Seconds until the next dispatch may start; 0 or less: now."""
         return self._next_at - now
 
     def dispatched(self) -> None:
-        """Note that a dispatch starts."""
+        """Record that a dispatch starts."""
         self._not_before(time.monotonic() + 1 / self.dispatches_per_second)
 
     def answered(self, status: int, *, retry_after_s: float, wait_scale: float) -> None:
-        """Note an answer; after 429 and 503, wait."""
-        if status not in SLOWING:
+        """Record an answer; 429 and 503 delay the next dispatch."""
+        if status not in SLOWING_STATUSES:
             self._slow_answers = 0
             return
         self.slow_downs += 1

@@ -1,14 +1,14 @@
-"""One queue: it keeps tasks, calls the function with them, and tries again.
+"""One queue: it keeps tasks, calls the function with them, and retries.
 
 What is modelled, and how:
 
-- At most `max_concurrent_dispatches` calls at once, at the pace of `local.tasks.pace`. The longest due goes first;
-  there is no other order.
-- 2xx ends a task. Anything else, no answer within the task's dispatch deadline (504) and a broken connection (503)
-  are failures: another try after the backoff of `retry`, or after Retry-After where that is longer. After
-  `max_attempts` the task is deleted; there are no dead letters (`gave_up` knows them all the same).
-- 429 and 503 slow the whole queue down (`local.tasks.pace`); other errors delay nothing but their own task.
-- The name of a task stays taken while it lives and for `name_memory_s` after its end.
+- At most `max_concurrent_dispatches` calls at once, at the rate of `local.tasks.pace`. The task that has been due for
+  the longest time is next; there is no other order.
+- 2xx ends a task. Another status, no answer within the task's dispatch deadline (504) and a broken connection (503)
+  are failures: the task is retried after the backoff of `retry`, or after Retry-After if that is longer. After
+  `max_attempts` the task is deleted; there is no dead-letter queue (but `gave_up` lists these tasks).
+- 429 and 503 slow the whole queue down (`local.tasks.pace`); other errors delay only their own task.
+- A task's name cannot be used again while the task exists and for `name_memory_s` after its end.
 - While there is no target, nothing is delivered.
 """
 
@@ -28,20 +28,21 @@ from local.tasks.pace import Pace
 from local.tasks.rules import RetryRules
 
 TICK_S = 0.05
-"""How soon a changed limit or target is noticed."""
+"""The longest time until a changed limit or target takes effect."""
 STOP_S = 5.0
 
 
 @dataclass(order=True)
 class _Dispatch:
-    """A delivery to come. A copy's answer means nothing: the task may have ended before."""
+    """A planned delivery. The answer to a copy is ignored: the task may have ended before."""
 
     due: float
     number: int
     task: Task = field(compare=False)
     attempt: Attempt = field(compare=False)
     is_copy: bool = field(compare=False, default=False)
-    is_late: bool = field(compare=False, default=False)
+    is_delayed: bool = field(compare=False, default=False)
+    """Whether a fault has delayed it already: that happens once."""
 
     @property
     def task_id(self) -> str:
@@ -50,7 +51,7 @@ class _Dispatch:
 
 
 class Queue:
-    """A queue, delivering from `start` to `stop`. Its settings may be changed at any time."""
+    """A queue; it delivers from `start` to `stop`. Its settings may be changed at any time."""
 
     def __init__(self, name: str, *, faults: Faults, log: RequestLog) -> None:
         self.name = name
@@ -68,7 +69,7 @@ class Queue:
         self.retry = RetryRules()
         self.max_concurrent_dispatches = 2
         self.wait_scale = 1.0
-        """Seconds that pass for each second of backoff and slowing down: 0.001 makes a minute 60 ms."""
+        """Factor for the waits of backoff and slowing down: 0.001 turns a minute into 60 ms."""
         self.targets = []
         self.deadline_scale = 1.0
         self.name_memory_s = 24 * 3600.0
@@ -76,15 +77,15 @@ class Queue:
         self.purged_at: float | None = None
         """In seconds since 1970."""
         self.gave_up: list[str] = []
-        """IDs of the tasks that were deleted after their last try."""
+        """IDs of the tasks that were deleted after their last attempt."""
         self._tasks: dict[str, _Dispatch] = {}
-        """The next delivery, or the one under way, of each task that has not ended, by ID."""
+        """The next delivery, or the one in progress, of each task that has not ended, by ID."""
         self._ended_at: dict[str, float] = {}
         self._dispatches: list[_Dispatch] = []
 
     @property
     def targets(self) -> list[str]:
-        """Where the function answers: `http://host:port`, one for each of its instances."""
+        """The function's addresses, `http://host:port`, one for each instance."""
         return self._caller.targets
 
     @targets.setter
@@ -93,7 +94,7 @@ class Queue:
 
     @property
     def deadline_scale(self) -> float:
-        """Seconds that pass for each second of a task's dispatch deadline."""
+        """Factor for a task's dispatch deadline."""
         return self._caller.deadline_scale
 
     @deadline_scale.setter
@@ -101,20 +102,20 @@ class Queue:
         self._caller.deadline_scale = scale
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start to deliver."""
         self._is_stopped = False
         self._dispatcher = threading.Thread(target=self._dispatch_all, name=f"queue {self.id}", daemon=True)
         self._dispatcher.start()
 
     def stop(self) -> None:
-        """Stop delivering, break off what is under way, and wait until it has ended."""
+        """Stop delivering, break the calls in progress, and wait until they have ended."""
         self._is_stopped = True
         self._break_off()
         if self._dispatcher.ident is not None:
             self._dispatcher.join(STOP_S)
 
     def reset(self) -> None:
-        """Make it as it was after the start: no task, name, target or setting is left."""
+        """Restore the state after the start: no task, name, target or setting is left."""
         self.is_paused = True
         self._break_off()
         with self._condition:
@@ -130,7 +131,7 @@ class Queue:
                 self._condition.wait(TICK_S)
 
     def add(self, task: Task) -> bool:
-        """Take a task with its full name. False when the name is taken; `is_alive` says by what."""
+        """Add a task with its full name. Return False if a task has, or had recently, this name."""
         dispatch = self._planned(task, Attempt(task.schedule_time.timestamp()))
         with self._condition:
             if dispatch.task_id in self._tasks or self._is_remembered(dispatch.task_id):
@@ -139,13 +140,13 @@ class Queue:
             self._schedule(dispatch)
             return True
 
-    def is_alive(self, task_id: str) -> bool:
-        """Whether a task of this ID has not ended."""
+    def has_task(self, task_id: str) -> bool:
+        """Whether the queue has a task of this ID that has not ended."""
         with self._condition:
             return task_id in self._tasks
 
     def tasks(self) -> list[Task]:
-        """Copies of the tasks that have not ended, by name, with body and counts."""
+        """Copies of the tasks that have not ended, sorted by name, with body and counts."""
         with self._condition:
             dispatches = sorted(self._tasks.values(), key=lambda dispatch: dispatch.task.name)
         tasks = [Task(dispatch.task) for dispatch in dispatches]
@@ -154,7 +155,7 @@ class Queue:
         return tasks
 
     def pause(self) -> None:
-        """Dispatch nothing from now on; calls under way go on."""
+        """Dispatch nothing from now on; calls in progress continue."""
         with self._condition:
             self.is_paused = True
 
@@ -165,14 +166,14 @@ class Queue:
             self._condition.notify_all()
 
     def purge(self) -> None:
-        """End every task. Calls under way go on; their answers mean nothing any more."""
+        """End every task. Calls in progress continue; their answers are ignored."""
         with self._condition:
             self.purged_at = time.time()
             for task_id in list(self._tasks):
                 self._end(task_id)
 
     def wait_until_empty(self, timeout: float = 30.0) -> None:
-        """Return once every task has ended and no call is under way; TimeoutError after `timeout` seconds."""
+        """Return once no task and no call in progress is left. Raises TimeoutError after `timeout` seconds."""
         with self._condition:
             if not self._condition.wait_for(lambda: not (self._tasks or self._dispatches or self._calls), timeout):
                 raise TimeoutError(f"{len(self._tasks)} tasks were left in {self.name} after {timeout} s")
@@ -182,7 +183,7 @@ class Queue:
         return ended_at is not None and time.monotonic() - ended_at < self.name_memory_s
 
     def _is_current(self, dispatch: _Dispatch) -> bool:
-        """Whether it is the delivery on which its task waits: no copy, and the task has not ended."""
+        """Whether its task waits for this delivery: it is no copy, and the task has not ended."""
         return self._tasks.get(dispatch.task_id) is dispatch
 
     def _end(self, task_id: str) -> None:
@@ -192,7 +193,7 @@ class Queue:
 
     def _planned(self, task: Task, attempt: Attempt, *, is_copy: bool = False, delay_s: float = 0.0) -> _Dispatch:
         due = time.monotonic() + max(0.0, attempt.eta - time.time()) + delay_s
-        return _Dispatch(due, next(self._numbers), task, attempt, is_copy=is_copy, is_late=delay_s > 0)
+        return _Dispatch(due, next(self._numbers), task, attempt, is_copy=is_copy, is_delayed=delay_s > 0)
 
     def _schedule(self, dispatch: _Dispatch) -> None:
         heapq.heappush(self._dispatches, dispatch)
@@ -203,7 +204,7 @@ class Queue:
             threading.Thread(target=self._deliver, args=(dispatch,), daemon=True).start()
 
     def _next(self) -> _Dispatch | None:
-        """Wait until a delivery may start, and take it; None when the queue is stopped."""
+        """Wait until a delivery may start, and return it; None if the queue is stopped."""
         with self._condition:
             while not self._is_stopped:
                 wait_s = self._wait_s(time.monotonic())
@@ -219,7 +220,7 @@ class Queue:
             return None
 
     def _wait_s(self, now: float) -> float:
-        """How long until something can be dispatched, or until the settings are to be read again."""
+        """Seconds until a delivery may start, or until the settings must be read again."""
         is_full = self._calls >= self.max_concurrent_dispatches
         if self.is_paused or is_full or not self.targets or not self._dispatches:
             return TICK_S
@@ -227,20 +228,20 @@ class Queue:
 
     def _deliver(self, dispatch: _Dispatch) -> None:
         faults = self._caller.faults_for(dispatch.task_id)
-        if self._is_put_off(dispatch, faults):
+        if self._delay(dispatch, faults):
             return
         self._copy(dispatch, faults, Kind.TWICE)
         reply = self._caller.call(dispatch.task, dispatch.attempt, faults)
         self._copy(dispatch, faults, Kind.AGAIN)
         with self._condition:
             self._calls -= 1
-            self._settle(dispatch, reply)
+            self._finish_or_retry(dispatch, reply)
             self._condition.notify_all()
 
-    def _is_put_off(self, dispatch: _Dispatch, faults: list[Fault]) -> bool:
-        """Whether a fault lets it come later, once, with others going first; it is not a call then."""
+    def _delay(self, dispatch: _Dispatch, faults: list[Fault]) -> bool:
+        """Schedule the delivery again, later, if a fault requires it. Return whether it did; it does so only once."""
         fault = next((fault for fault in faults if fault.kind is Kind.DELAY), None)
-        if fault is None or dispatch.is_late:
+        if fault is None or dispatch.is_delayed:
             return False
         self._caller.note_fired(fault)
         later = self._planned(dispatch.task, dispatch.attempt, is_copy=dispatch.is_copy, delay_s=fault.seconds)
@@ -258,7 +259,7 @@ class Queue:
                 with self._condition:
                     self._schedule(self._planned(dispatch.task, dispatch.attempt, is_copy=True))
 
-    def _settle(self, dispatch: _Dispatch, reply: Reply) -> None:
+    def _finish_or_retry(self, dispatch: _Dispatch, reply: Reply) -> None:
         self.pace.answered(reply.status, retry_after_s=reply.retry_after_s, wait_scale=self.wait_scale)
         task_id, attempt = dispatch.task_id, dispatch.attempt
         if not self._is_current(dispatch):

@@ -1,4 +1,4 @@
-# Made from the table in tests/terraform/one_rule.py in the repository, which holds the function's own rules to the same cases.
+# Generated from the table in tests/terraform/one_rule.py; the function is tested with the same table.
 mock_provider "google" {}
 mock_provider "archive" {}
 mock_provider "time" {}
@@ -9,7 +9,7 @@ variables {
   analytics_id = "my-analytics-id"
 }
 
-run "taken_0" {
+run "accepted_0" {
   command = plan
   variables {
     analytics_id = "acme"
@@ -20,7 +20,7 @@ run "taken_0" {
   }
 }
 
-run "taken_1" {
+run "accepted_1" {
   command = plan
   variables {
     analytics_id = "a.b_c~d-1"
@@ -31,7 +31,7 @@ run "taken_1" {
   }
 }
 
-run "taken_2" {
+run "accepted_2" {
   command = plan
   variables {
     analytics_id = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -42,7 +42,7 @@ run "taken_2" {
   }
 }
 
-run "taken_3" {
+run "accepted_3" {
   command = plan
   variables {
     bucket = { object_prefix = "..a/" }
@@ -51,7 +51,7 @@ run "taken_3" {
   }
 }
 
-run "taken_4" {
+run "accepted_4" {
   command = plan
   variables {
     bucket = { object_prefix = ".../" }
@@ -60,7 +60,7 @@ run "taken_4" {
   }
 }
 
-run "taken_5" {
+run "accepted_5" {
   command = plan
   variables {
     bucket = { object_prefix = ".hidden/" }
@@ -69,7 +69,7 @@ run "taken_5" {
   }
 }
 
-run "taken_6" {
+run "accepted_6" {
   command = plan
   variables {
     bucket = { object_prefix = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx/" }
@@ -78,21 +78,21 @@ run "taken_6" {
   }
 }
 
-run "taken_7" {
+run "accepted_7" {
   command = plan
   variables {
     function = { settings = { STALL_SECONDS = "2999.999" } }
   }
 }
 
-run "taken_8" {
+run "accepted_8" {
   command = plan
   variables {
     function = { settings = { STALL_SECONDS = "3599.999" } }
   }
 }
 
-run "taken_9" {
+run "accepted_9" {
   command = plan
   variables {
     function = { settings = { STALL_SECONDS = "3600" } }

@@ -9,7 +9,7 @@ from local.stack import Stack
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """Our own stand-ins: these are their tests, so another Cloud Storage is not asked."""
+    """The project's own stand-ins: these are their tests, so no other Cloud Storage is used."""
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     with Stack(rows=20, shards=2) as started:
         yield started

@@ -1,4 +1,4 @@
-"""The HTTP that all stand-ins share: routes, bodies in chunks, bodies made while they are sent."""
+"""The HTTP server that all stand-ins share: routes, bodies in chunks, bodies produced while they are sent."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ ROUTES = [
         ("DELETE", "/x/y/z/o/n", "any", {"name": "n"}),
     ],
 )
-def test_the_first_route_that_fits_is_taken(method: str, target: str, name: str, values: dict[str, str]) -> None:
+def test_the_first_matching_route_is_used(method: str, target: str, name: str, values: dict[str, str]) -> None:
     found = find(ROUTES, head(method, target))
     assert found is not None
     assert (found[0](), found[1]) == (named(name), values)
@@ -52,7 +52,7 @@ def test_the_first_route_that_fits_is_taken(method: str, target: str, name: str,
 @pytest.mark.parametrize(
     ("method", "target"), [("PUT", "/b/one/o"), ("POST", "/b/one/o/a"), ("GET", "/alone"), ("PATCH", "/x/o/a/b")]
 )
-def test_without_a_route_there_is_nothing(method: str, target: str) -> None:
+def test_a_request_without_a_route_finds_no_handler(method: str, target: str) -> None:
     assert find(ROUTES, head(method, target)) is None
 
 
@@ -71,7 +71,7 @@ def test_without_a_route_there_is_nothing(method: str, target: str) -> None:
         ("DELETE", "/storage/v1/b/bench/o/a", "delete_object"),
     ],
 )
-def test_the_bench_has_a_route_for_what_each_peer_asks(method: str, target: str, handler: str) -> None:
+def test_the_bench_has_a_route_for_every_request_of_the_peers(method: str, target: str, handler: str) -> None:
     found = find(BucketServer.routes, head(method, target))
     assert found is not None
     assert found[0].__name__ == handler
@@ -86,7 +86,7 @@ def server() -> Iterator[AnsweringServer]:
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [5, 70_000, 1], [1 << 20] * 3])
-def test_a_body_in_chunks_is_read_to_its_end_and_the_connection_stays(
+def test_a_body_in_chunks_is_read_to_its_end_and_the_connection_is_reused(
     server: AnsweringServer, sizes: list[int]
 ) -> None:
     received = bytearray()
@@ -107,7 +107,7 @@ def test_a_body_in_chunks_is_read_to_its_end_and_the_connection_stays(
 
 
 @pytest.mark.parametrize(("size", "header"), [(6, "Content-Length"), (None, "Transfer-Encoding")])
-def test_a_body_may_be_made_while_it_is_sent(server: AnsweringServer, size: int | None, header: str) -> None:
+def test_a_body_may_be_produced_while_it_is_sent(server: AnsweringServer, size: int | None, header: str) -> None:
     server.answer = lambda _: Response(200, body=Stream(iter([b"abc", memoryview(b"def")]), size))
     answer = requests.get(server.url, timeout=10)
     assert (answer.content, header in answer.headers) == (b"abcdef", True)

@@ -1,4 +1,4 @@
-"""The export service and Secret Manager as their documentation describes them; reports as made up here."""
+"""The export service and Secret Manager behave as documented; the made-up reports look like real ones."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ def one_file(stack: Stack, file: str = FIRST_FILE, base: str = "/api") -> reques
     return requests.get(url, headers={"x-api-key": API_KEY}, timeout=10)
 
 
-def test_v2_lists_links_that_give_the_files(stack: Stack) -> None:
+def test_v2_lists_links_to_the_files(stack: Stack) -> None:
     links = listing(stack).json()["downloadUrls"]
     assert [link.split("?")[0].rsplit("/", 1)[1] for link in links] == [FIRST_FILE, f"{DAY}-000000000001.csv"]
     contents = [requests.get(link, timeout=10).content for link in links]
@@ -48,11 +48,11 @@ def test_v2_lists_links_that_give_the_files(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong"])
-def test_without_the_key_it_is_401(stack: Stack, key: str | None) -> None:
+def test_a_request_without_the_key_is_answered_401(stack: Stack, key: str | None) -> None:
     assert listing(stack, key=key).status_code == 401
 
 
-def test_the_key_may_come_as_a_parameter_and_be_rotated(stack: Stack) -> None:
+def test_the_key_may_be_sent_as_a_parameter_and_be_rotated(stack: Stack) -> None:
     url = f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}?apiKey=new-key"
     assert requests.get(url, timeout=10).status_code == 401
     stack.exports.keys = {"new-key"}
@@ -73,7 +73,7 @@ def test_the_key_may_come_as_a_parameter_and_be_rotated(stack: Stack) -> None:
         "granular-2022-04-01-000000000000.csv",
     ],
 )
-def test_prefixes_that_name_no_period_are_404(stack: Stack, prefix: str) -> None:
+def test_prefixes_that_name_no_period_are_answered_404(stack: Stack, prefix: str) -> None:
     assert listing(stack, prefix).status_code == 404
 
 
@@ -86,14 +86,14 @@ def test_prefixes_that_name_no_period_are_404(stack: Stack, prefix: str) -> None
         ("granular-2022-12-26-2023-01-01", datetime(2023, 1, 2, 8, tzinfo=UTC)),
     ],
 )
-def test_a_report_is_there_from_8_utc_on_the_day_after(stack: Stack, prefix: str, available_from: datetime) -> None:
+def test_a_report_is_available_from_8_utc_on_the_day_after(stack: Stack, prefix: str, available_from: datetime) -> None:
     stack.clock.fixed = available_from.replace(hour=7, minute=59)
     assert listing(stack, prefix).status_code == 404
     stack.clock.fixed = available_from
     assert listing(stack, prefix).status_code == 200
 
 
-def test_the_last_day_of_all_is_never_there() -> None:
+def test_the_last_day_of_the_calendar_never_becomes_available() -> None:
     period = ReportPeriod.parse("granular-9999-12-31")
     assert period is not None
     assert not period.is_available(datetime.max.replace(tzinfo=UTC))
@@ -107,7 +107,7 @@ def test_another_analytics_id_or_method_is_refused(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("base", ["/api", ""])
-def test_v1_answers_one_link_a_file_until_one_is_not_there(stack: Stack, base: str) -> None:
+def test_v1_answers_one_link_per_file_and_404_after_the_last(stack: Stack, base: str) -> None:
     statuses = [one_file(stack, f"{DAY}-{number:012d}.csv", base).status_code for number in range(3)]
     assert statuses == [200, 200, 404]
 
@@ -138,25 +138,25 @@ def test_files_can_be_put_and_replaced(stack: Stack) -> None:
     assert listing(stack).status_code == 404
 
 
-def test_nothing_is_made_up_when_that_is_not_wanted(stack: Stack) -> None:
+def test_making_up_reports_can_be_switched_off(stack: Stack) -> None:
     stack.exports.makes_up_reports = False
     assert listing(stack).status_code == 404
 
 
-def test_links_can_be_dictated(stack: Stack) -> None:
+def test_a_test_can_set_the_links(stack: Stack) -> None:
     stack.exports.links[DAY] = ["http://169.254.169.254/a.csv", 5]
     assert listing(stack).json() == {"downloadUrls": ["http://169.254.169.254/a.csv", 5]}
     stack.exports.links[FIRST_FILE] = "ftp://x/"
     assert one_file(stack).json() == {"downloadUrl": "ftp://x/"}
 
 
-def test_links_live_as_long_as_wanted(stack: Stack) -> None:
+def test_a_test_can_set_when_links_expire(stack: Stack) -> None:
     stack.exports.link_life_s = 0.0
     (link, _) = listing(stack).json()["downloadUrls"]
     assert "ExpiredToken" in requests.get(link, timeout=10).text
 
 
-def test_the_log_can_be_searched_for_a_secret_and_never_prints_one(stack: Stack) -> None:
+def test_the_log_can_be_searched_for_a_secret_but_never_prints_one(stack: Stack) -> None:
     url = f"{stack.exports.url}/download/v2/analytics/{ANALYTICS_ID}/{DAY}"
     requests.get(url, params={"apiKey": API_KEY}, headers={"Authorization": "Bearer a-token"}, timeout=10)
     listing(stack)
@@ -170,18 +170,18 @@ def test_the_log_can_be_searched_for_a_secret_and_never_prints_one(stack: Stack)
     assert [secret for secret in (API_KEY, "a-token", "apiKey=") if secret in printed] == []
 
 
-def test_a_report_is_the_same_every_time_and_another_for_another_shard() -> None:
+def test_the_bytes_of_a_report_are_the_same_every_time_and_differ_between_shards() -> None:
     one = b"".join(report("granular", DAY, 0, rows=50))
     assert one == b"".join(report("granular", DAY, 0, rows=50))
     assert one != b"".join(report("granular", DAY, 1, rows=50))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 19_999, 20_000, 20_001, 45_000])
-def test_a_report_has_the_rows_asked_for(rows: int) -> None:
+def test_a_report_has_the_requested_number_of_rows(rows: int) -> None:
     assert b"".join(report("interaction", "interaction-2022-04-01", 0, rows=rows)).count(b"\n") == rows + 1
 
 
-def test_a_report_reaches_the_size_asked_for() -> None:
+def test_a_report_reaches_the_requested_size() -> None:
     size = sum(map(len, report("granular", DAY, 0, rows=0, least_bytes=5_000_000)))
     assert 5_000_000 <= size < 8_000_000
 
@@ -194,14 +194,14 @@ def rows_of(aggregation: str, frequency: str = "daily", shard: int = 0, rows: in
     return list(csv.DictReader(io.StringIO(b"".join(blocks).decode())))
 
 
-def test_reports_have_the_columns_that_are_likely() -> None:
+def test_reports_have_the_columns_that_the_real_ones_likely_have() -> None:
     assert ",".join(rows_of("granular", rows=1)[0]) == "day,settings_id,dps_id,consent,action,total,country,os,browser"
     assert ",".join(rows_of("interaction", rows=1)[0]) == (
         "day,event_type,settings_id,host,country,browser,device_type,os,number"
     )
 
 
-def test_reports_hold_the_documented_codes_and_few_unknown_ones() -> None:
+def test_reports_have_the_documented_codes_and_few_unknown_ones() -> None:
     granular, interaction = rows_of("granular"), rows_of("interaction")
     actions, events = Counter(row["action"] for row in granular), Counter(row["event_type"] for row in interaction)
     assert {row["consent"] for row in granular} == {"0", "1"}
@@ -214,7 +214,7 @@ def test_reports_hold_the_documented_codes_and_few_unknown_ones() -> None:
 
 
 @pytest.mark.parametrize("aggregation", ["granular", "interaction"])
-def test_a_report_has_several_of_everything_bots_and_countries_that_are_empty(aggregation: str) -> None:
+def test_a_report_has_several_values_in_each_column_and_bots_and_empty_countries(aggregation: str) -> None:
     rows = rows_of(aggregation)
     names = {"settings_id", "country", "os", "browser"} | (
         {"dps_id"} if aggregation == "granular" else {"host", "device_type"}
@@ -228,7 +228,7 @@ def test_a_report_has_several_of_everything_bots_and_countries_that_are_empty(ag
 
 
 @pytest.mark.parametrize(("aggregation", "count"), [("granular", "total"), ("interaction", "number")])
-def test_a_row_is_a_count_of_one_combination(aggregation: str, count: str) -> None:
+def test_a_row_is_the_count_of_one_combination(aggregation: str, count: str) -> None:
     rows = rows_of(aggregation)
     combinations = {tuple(value for name, value in row.items() if name != count) for row in rows}
     assert len(combinations) == len(rows) == BLOCK_ROWS
@@ -248,7 +248,7 @@ def test_longer_periods_have_one_day_and_larger_counts(aggregation: str, count: 
 
 
 @pytest.mark.parametrize("aggregation", ["granular", "interaction"])
-def test_a_report_is_the_same_every_time_and_another_for_each_shard_and_period(aggregation: str) -> None:
+def test_the_rows_of_a_report_are_the_same_every_time_and_differ_between_shards_and_periods(aggregation: str) -> None:
     one = rows_of(aggregation, rows=100)
     assert one == rows_of(aggregation, rows=100)
     assert one != rows_of(aggregation, shard=1, rows=100)
@@ -272,7 +272,7 @@ def test_latest_is_the_newest_version(stack: Stack, secrets: secretmanager_v1.Se
     assert secrets.access_secret_version(name=f"{SECRET}/versions/1").payload.data == API_KEY.encode()
 
 
-def test_a_disabled_version_is_a_failed_precondition(
+def test_a_disabled_version_is_answered_failed_precondition(
     stack: Stack, secrets: secretmanager_v1.SecretManagerServiceClient
 ) -> None:
     stack.secrets.disable(SECRET, 1)
@@ -281,7 +281,9 @@ def test_a_disabled_version_is_a_failed_precondition(
 
 
 @pytest.mark.parametrize("name", [f"{SECRET}/versions/2", "projects/local/secrets/other/versions/latest"])
-def test_what_is_not_there_is_not_found(secrets: secretmanager_v1.SecretManagerServiceClient, name: str) -> None:
+def test_a_missing_version_or_secret_is_answered_not_found(
+    secrets: secretmanager_v1.SecretManagerServiceClient, name: str
+) -> None:
     with pytest.raises(exceptions.NotFound):
         secrets.access_secret_version(name=name)
 
@@ -289,7 +291,7 @@ def test_what_is_not_there_is_not_found(secrets: secretmanager_v1.SecretManagerS
 @pytest.mark.parametrize(
     ("status", "error"), [("PERMISSION_DENIED", exceptions.PermissionDenied), (503, exceptions.ServiceUnavailable)]
 )
-def test_it_can_deny_or_be_unavailable(
+def test_secret_manager_can_deny_or_be_unavailable(
     stack: Stack, secrets: secretmanager_v1.SecretManagerServiceClient, status: int | str, error: type[Exception]
 ) -> None:
     stack.faults.add("secret.access", Kind.STATUS, status=status)

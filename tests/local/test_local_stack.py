@@ -1,4 +1,4 @@
-"""The stack as a whole: it comes up fast, leaves nothing, and can write to another Cloud Storage."""
+"""The stack as a whole: it starts fast, leaves nothing behind, and can use another Cloud Storage as destination."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from local.faults import Kind
 from local.stack import Stack
 
 
-def test_it_is_up_in_no_time_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_starts_within_two_seconds_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     before = {thread.name for thread in threading.enumerate()}
     started = time.monotonic()
@@ -37,20 +37,20 @@ def test_the_destination_may_be_another_cloud_storage(stack: Stack, monkeypatch:
         assert list(stack.storage.objects("elsewhere")) == ["x"]
 
 
-def test_the_settings_name_the_version_of_the_export_service(stack: Stack) -> None:
+def test_the_settings_have_the_url_of_the_export_services_version(stack: Stack) -> None:
     assert stack.function_env()["EXPORT_SERVICE_URL"] == stack.exports.url
     assert stack.function_env(api_version="v1")["EXPORT_SERVICE_URL"] == f"{stack.exports.url}/api"
 
 
-def test_nobody_stays_held_when_the_stack_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_the_stack_releases_every_waiting_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     started = time.monotonic()
     with Stack() as stack:
-        fault = stack.faults.add("object.list", Kind.HOLD)
-        held = threading.Thread(target=_list_ignoring_errors, args=(stack,))
-        held.start()
-        fault.wait_until_reached()
-    held.join(5)
+        hold = stack.faults.add("object.list", Kind.HOLD)
+        waiting = threading.Thread(target=_list_ignoring_errors, args=(stack,))
+        waiting.start()
+        hold.wait_until_reached()
+    waiting.join(5)
     assert time.monotonic() - started < 5
 
 

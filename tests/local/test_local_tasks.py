@@ -1,4 +1,4 @@
-"""The stand-in of Cloud Tasks: strict where the real one is, and it delivers as that does."""
+"""The stand-in of Cloud Tasks is as strict as the real service, and delivers as that does."""
 
 import json
 import threading
@@ -63,13 +63,13 @@ def a_task(task_id: str | None = None, **fields: Any) -> Task:
     return Task({"http_request": request, **name, **fields})
 
 
-def kept(task_id: str) -> Task:
-    """As the queue gets it from CreateTask."""
+def completed_task(task_id: str) -> Task:
+    """A task as CreateTask adds it to the queue."""
     return a_task(task_id, dispatch_deadline=timedelta(minutes=30), schedule_time=datetime.now(UTC))
 
 
 def first_task(response: Response) -> Handler:
-    """The task "first" is answered so, every other one with 200."""
+    """Answers the task "first" with this response, every other task with 200."""
     return lambda exchange: (
         response if exchange.head.headers.value("X-CloudTasks-TaskName") == "first" else Response(200)
     )
@@ -80,7 +80,7 @@ def create(client: CloudTasksClient, task_id: str | None = None, **fields: Any) 
 
 
 class TestCreate:
-    def test_answers_with_the_task_but_for_its_body(self, client: CloudTasksClient) -> None:
+    def test_answers_with_the_task_without_its_body(self, client: CloudTasksClient) -> None:
         before = datetime.now(UTC).replace(microsecond=0)
         task = create(client, "a", dispatch_deadline=timedelta(minutes=30))
         assert task.name == f"{QUEUE}/tasks/a"
@@ -95,13 +95,13 @@ class TestCreate:
         assert task.schedule_time >= before
         assert task.view == Task.View.BASIC
 
-    def test_gives_a_task_without_a_name_one_of_its_own(self, client: CloudTasksClient) -> None:
+    def test_chooses_a_unique_name_for_a_task_without_one(self, client: CloudTasksClient) -> None:
         one, other = create(client), create(client)
         assert one.name.startswith(f"{QUEUE}/tasks/")
         assert one.name != other.name
         assert one.dispatch_deadline == timedelta(minutes=10)
 
-    def test_refuses_a_name_while_its_task_lives(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+    def test_refuses_a_name_while_its_task_exists(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
         create(client, "a")
         with pytest.raises(exceptions.AlreadyExists, match="Requested entity already exists"):
             create(client, "a")
@@ -120,7 +120,7 @@ class TestCreate:
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["a", "a"]
 
-    def test_remembers_the_names_of_purged_tasks_too(self, client: CloudTasksClient) -> None:
+    def test_also_remembers_the_names_of_purged_tasks(self, client: CloudTasksClient) -> None:
         create(client, "a")
         client.purge_queue(name=QUEUE)
         with pytest.raises(exceptions.AlreadyExists, match="existed too recently"):
@@ -145,7 +145,7 @@ class TestCreate:
             (a_task(schedule_time=datetime.now(UTC) + timedelta(days=31)), "schedule_time must be within 30 days"),
         ],
     )
-    def test_refuses_what_breaks_a_rule(
+    def test_refuses_a_task_that_breaks_a_rule(
         self, client: CloudTasksClient, tasks: CloudTasks, task: Task, text: str
     ) -> None:
         with pytest.raises(exceptions.InvalidArgument, match=text):
@@ -161,7 +161,7 @@ class TestCreate:
             a_task("x" * 500),
         ],
     )
-    def test_takes_what_just_keeps_to_the_rules(self, client: CloudTasksClient, task: Task) -> None:
+    def test_accepts_a_task_at_the_limit_of_a_rule(self, client: CloudTasksClient, task: Task) -> None:
         client.create_task(parent=QUEUE, task=task)
 
     @pytest.mark.parametrize(
@@ -173,20 +173,24 @@ class TestCreate:
             a_task(request={"oidc_token": {"service_account_email": "a@example.com"}}),
         ],
     )
-    def test_says_so_when_it_cannot_do_what_the_real_one_can(self, client: CloudTasksClient, task: Task) -> None:
+    def test_answers_unimplemented_for_a_task_that_only_the_real_service_supports(
+        self, client: CloudTasksClient, task: Task
+    ) -> None:
         with pytest.raises(exceptions.MethodNotImplemented):
             client.create_task(parent=QUEUE, task=task)
 
 
 class TestQueues:
     @pytest.mark.parametrize("method", ["get_queue", "pause_queue", "resume_queue", "purge_queue"])
-    def test_an_unknown_queue_is_not_found(self, client: CloudTasksClient, method: str) -> None:
+    def test_an_unknown_queue_is_answered_not_found(self, client: CloudTasksClient, method: str) -> None:
         with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
             getattr(client, method)(name=f"{QUEUE}-2")
         with pytest.raises(exceptions.InvalidArgument, match="Queue name must be formatted"):
             getattr(client, method)(name="analytics-export")
 
-    def test_tasks_of_an_unknown_queue_are_not_found(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+    def test_requests_for_tasks_of_an_unknown_queue_are_answered_not_found(
+        self, client: CloudTasksClient, tasks: CloudTasks
+    ) -> None:
         with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
             client.create_task(parent=f"{QUEUE}-2", task=a_task())
         with pytest.raises(exceptions.NotFound, match="Queue does not exist"):
@@ -197,7 +201,9 @@ class TestQueues:
         tasks.reset()
         create(client)
 
-    def test_get_queue_tells_limits_retries_state_and_target(self, client: CloudTasksClient, tasks: CloudTasks) -> None:
+    def test_get_queue_returns_limits_retries_state_and_target(
+        self, client: CloudTasksClient, tasks: CloudTasks
+    ) -> None:
         tasks.queue.targets = ["http://127.0.0.1:8080"]
         queue = client.get_queue(name=QUEUE)
         assert (queue.name, queue.state) == (QUEUE, Queue.State.RUNNING)
@@ -223,7 +229,7 @@ class TestQueues:
         with pytest.raises(exceptions.InvalidArgument):
             client.list_tasks(ListTasksRequest(parent=QUEUE, page_size=1001))
 
-    def test_what_is_not_known_is_refused(self, client: CloudTasksClient) -> None:
+    def test_unsupported_methods_are_refused(self, client: CloudTasksClient) -> None:
         with pytest.raises(exceptions.MethodNotImplemented):
             client.delete_task(name=f"{QUEUE}/tasks/a")
 
@@ -252,7 +258,7 @@ class TestDelivery:
         assert call.headers["host"] == function.url.removeprefix("http://")
         assert (call.path, function.bodies) == ("/", [BODY])
 
-    def test_the_path_of_the_tasks_url_stays(
+    def test_the_path_of_the_tasks_url_is_kept(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
@@ -281,10 +287,10 @@ class TestDelivery:
         assert function.task_ids == ["now", "later"]
         assert function.requests.all()[1].at - began > 0.25
 
-    def test_retries_tell_what_came_before(
+    def test_the_headers_of_a_retry_have_the_earlier_results(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        """As recorded from the service: 503 is no execution, 404 is; the reason for the retry is empty."""
+        """As recorded from the service: 404 counts as an execution, 503 does not; the reason for the retry is empty."""
         function.answer = in_turn(*(always(Response(status)) for status in (503, 404, 200)))
         tasks.queue.targets = [function.url]
         create(client, "a")
@@ -321,12 +327,12 @@ class TestDelivery:
         assert tasks.queue.gave_up == ["a"]
         assert tasks.queue.pace.slow_downs == 0
 
-    def test_the_backoff_doubles_and_then_grows_evenly_up_to_the_most(self) -> None:
+    def test_the_backoff_doubles_and_then_grows_linearly_up_to_the_maximum(self) -> None:
         """Google's own example."""
         rules = RetryRules(min_backoff_s=10, max_backoff_s=300, max_doublings=3)
         assert [rules.backoff_s(failures) for failures in range(1, 9)] == [10, 20, 40, 80, 160, 240, 300, 300]
 
-    def test_the_backoff_is_waited_for(
+    def test_a_retry_waits_for_the_backoff(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         function.answer = always(Response(409))
@@ -335,10 +341,10 @@ class TestDelivery:
         create(client)
         tasks.queue.wait_until_empty()
         waits = function.waits_s()
-        assert [wait >= least for wait, least in zip(waits, (0.06, 0.12, 0.24), strict=True)] == [True] * 3
+        assert [wait >= backoff for wait, backoff in zip(waits, (0.06, 0.12, 0.24), strict=True)] == [True] * 3
         assert sum(waits) < 2
 
-    def test_a_longer_retry_after_is_waited_for(
+    def test_a_retry_waits_for_a_longer_retry_after(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         function.answer = in_turn(always(Response(409, [("Retry-After", "500")])), always(Response(200)))
@@ -370,7 +376,7 @@ class TestDelivery:
         tasks.queue.wait_until_empty()
         assert function.headers("X-CloudTasks-TaskPreviousResponse")[1] == "504"
 
-    def test_half_an_answer_counts_as_503(
+    def test_an_incomplete_answer_counts_as_503(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         function.answer = always(Response(200, body=b"half"))
@@ -380,12 +386,12 @@ class TestDelivery:
         tasks.queue.wait_until_empty()
         assert function.headers("X-CloudTasks-TaskPreviousResponse")[1] == "503"
 
-    def test_a_function_that_is_not_there_counts_as_503(
+    def test_a_refused_connection_counts_as_503(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
-        with AnsweringServer() as gone:
+        with AnsweringServer() as stopped:
             pass
-        tasks.queue.targets = [gone.url]
+        tasks.queue.targets = [stopped.url]
         create(client)
         while not tasks.requests.of("task.deliver") or tasks.requests.of("task.deliver")[0].status == 0:
             time.sleep(0.005)
@@ -396,7 +402,7 @@ class TestDelivery:
 
 class TestLimits:
     @pytest.mark.parametrize("limit", [1, 3])
-    def test_no_more_calls_at_once_than_the_limit(
+    def test_concurrent_calls_are_limited(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, limit: int
     ) -> None:
         function.answer = always(Response(200), after_s=0.02)
@@ -408,7 +414,7 @@ class TestLimits:
         assert function.most_at_once == limit
         assert function.requests.count() == 12
 
-    def test_no_more_calls_a_second_than_the_limit(
+    def test_calls_per_second_are_limited(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.pace.dispatches_per_second = 20
@@ -429,7 +435,7 @@ class TestLimits:
             assert (one.most_at_once, other.most_at_once) == (1, 1)
 
     @pytest.mark.parametrize(("status", "slow_downs"), [(503, 1), (429, 1), (500, 0), (409, 0)])
-    def test_429_and_503_hold_up_the_other_tasks_and_other_errors_do_not(
+    def test_429_and_503_delay_the_other_tasks_but_other_errors_do_not(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, status: int, slow_downs: int
     ) -> None:
         function.answer = first_task(Response(status))
@@ -444,7 +450,7 @@ class TestLimits:
         assert (function.waits_s()[0] >= 0.3) == (slow_downs > 0)
         assert tasks.queue.pace.slow_downs == slow_downs
 
-    def test_slow_downs_grow_with_each_503_in_a_row(
+    def test_the_slow_down_grows_with_each_503_in_a_row(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         function.answer = in_turn(*(always(Response(status)) for status in (503, 503, 503, 200, 503, 200)))
@@ -463,7 +469,7 @@ class TestLimits:
         assert 0.15 <= waits[4] < 1, "the row has ended, and another begins"
         assert len(tasks.queue.gave_up) == 4
 
-    def test_a_503_may_ask_for_a_longer_pause(
+    def test_the_retry_after_of_a_503_makes_the_pause_longer(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         function.answer = first_task(Response(503, [("Retry-After", "300")]))
@@ -477,7 +483,7 @@ class TestLimits:
 
 
 class TestOperating:
-    def test_a_paused_queue_takes_tasks_and_delivers_none(
+    def test_a_paused_queue_accepts_tasks_but_delivers_none(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         tasks.queue.targets = [function.url]
@@ -490,26 +496,26 @@ class TestOperating:
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["a"]
 
-    def test_a_purge_ends_what_waits_and_forgets_what_is_under_way(
+    def test_a_purge_ends_waiting_tasks_and_ignores_the_answers_of_running_ones(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         function.answer = always(Response(409))
-        fault = faults.add("task.deliver", Kind.HOLD, name="running")
+        hold = faults.add("task.deliver", Kind.HOLD, name="running")
         tasks.queue.max_concurrent_dispatches = 1
         tasks.queue.targets = [function.url]
         create(client, "running")
-        fault.wait_until_reached()
+        hold.wait_until_reached()
         create(client, "waiting")
         before = datetime.now(UTC).replace(microsecond=0)
         purged = client.purge_queue(name=QUEUE)
         assert purged.purge_time >= before
         assert list(client.list_tasks(parent=QUEUE)) == []
-        fault.release()
+        hold.release()
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["running"]
         assert tasks.queue.gave_up == []
 
-    def test_the_listing_tells_how_often_a_task_was_tried(
+    def test_the_listing_has_the_number_of_attempts_of_a_task(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer
     ) -> None:
         function.answer = always(Response(409))
@@ -520,7 +526,7 @@ class TestOperating:
             time.sleep(0.01)
         assert [task.dispatch_count for task in client.list_tasks(parent=QUEUE)] == [1]
 
-    def test_stopping_breaks_off_what_is_under_way(self, faults: Faults, function: AnsweringServer) -> None:
+    def test_stopping_breaks_off_the_calls_in_progress(self, faults: Faults, function: AnsweringServer) -> None:
         ended = threading.Event()
 
         def answer(_: Exchange) -> Outcome:
@@ -531,7 +537,7 @@ class TestOperating:
         service = CloudTasks(QUEUE, faults=faults)
         service.start()
         service.queue.targets = [function.url]
-        service.queue.add(kept("a"))
+        service.queue.add(completed_task("a"))
         while not function.requests.all():
             time.sleep(0.005)
         began = time.monotonic()
@@ -549,7 +555,7 @@ class TestFaults:
             (429, exceptions.ResourceExhausted),
         ],
     )
-    def test_a_creation_may_fail(
+    def test_creating_a_task_may_fail(
         self, client: CloudTasksClient, tasks: CloudTasks, faults: Faults, status: str | int, error: type[Exception]
     ) -> None:
         faults.add("task.create", Kind.STATUS, status=status, name="/a$")
@@ -560,13 +566,13 @@ class TestFaults:
         assert faults.fired == {"task.create status": 1}
         assert [request.name for request in tasks.requests.of("task.create")] == [f"{QUEUE}/tasks/a"] * 2
 
-    def test_a_creation_may_take_its_time(self, client: CloudTasksClient, faults: Faults) -> None:
+    def test_creating_a_task_may_be_slow(self, client: CloudTasksClient, faults: Faults) -> None:
         faults.add("task.create", Kind.DELAY, seconds=0.2)
         began = time.monotonic()
         create(client)
         assert time.monotonic() - began >= 0.2
 
-    def test_the_answer_to_a_creation_may_get_lost(
+    def test_the_answer_to_create_task_may_get_lost(
         self, client: CloudTasksClient, tasks: CloudTasks, faults: Faults
     ) -> None:
         faults.add("task.create", Kind.LOSE_ANSWER)
@@ -574,7 +580,7 @@ class TestFaults:
             create(client, "a")
         assert len(tasks.queue.tasks()) == 1
 
-    def test_a_task_may_be_delivered_two_times_at_once(
+    def test_a_task_may_be_delivered_twice_at_the_same_time(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         function.answer = always(Response(200), after_s=0.1)
@@ -586,7 +592,7 @@ class TestFaults:
         assert function.most_at_once == 2
         assert function.headers("X-CloudTasks-TaskRetryCount") == ["0", "0"]
 
-    def test_a_task_may_be_delivered_once_more_after_it_was_done(
+    def test_a_task_may_be_delivered_again_after_it_has_ended(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         faults.add("task.deliver", Kind.AGAIN)
@@ -596,7 +602,7 @@ class TestFaults:
         assert function.task_ids == ["a", "a"]
         assert function.most_at_once == 1
 
-    def test_a_copy_that_fails_brings_nothing_back(
+    def test_a_second_delivery_that_fails_is_not_retried(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         function.answer = in_turn(always(Response(200)), always(Response(500)))
@@ -606,7 +612,7 @@ class TestFaults:
         tasks.queue.wait_until_empty()
         assert function.requests.count() == 2
 
-    def test_a_task_may_come_late_and_after_others(
+    def test_a_task_may_be_delivered_late_and_after_others(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         faults.add("task.deliver", Kind.DELAY, name="^a$", seconds=0.2, times=None)
@@ -617,10 +623,10 @@ class TestFaults:
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["b", "c", "a"]
 
-    def test_the_queue_may_take_the_functions_answer_for_another(
+    def test_a_fault_may_replace_or_lose_the_functions_answer(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
-        """429 in its place: no instance was free. A lost answer: the function did it, and is called again."""
+        """With 429 instead, no instance was free. With a lost answer, the function ran, and is called again."""
         faults.add("task.deliver", Kind.STATUS, status=429, headers={"Retry-After": "100"})
         faults.add("task.deliver", Kind.LOSE_ANSWER, skip=1)
         tasks.queue.targets = [function.url]
@@ -629,17 +635,17 @@ class TestFaults:
         assert [request.status for request in tasks.requests.of("task.deliver")] == [429, 503, 200]
         assert function.headers("X-CloudTasks-TaskPreviousResponse") == ["429", "503"]
 
-    def test_a_delivery_may_be_held_and_watched(
+    def test_a_delivery_may_be_stopped_and_observed(
         self, client: CloudTasksClient, tasks: CloudTasks, function: AnsweringServer, faults: Faults
     ) -> None:
         seen = []
         faults.add("task.deliver", Kind.CALL, call=lambda request: seen.append(request.name))
-        fault = faults.add("task.deliver", Kind.HOLD)
+        hold = faults.add("task.deliver", Kind.HOLD)
         tasks.queue.targets = [function.url]
         create(client, "a")
-        fault.wait_until_reached()
+        hold.wait_until_reached()
         assert (seen, function.requests.all()) == (["a"], [])
-        fault.release()
+        hold.release()
         tasks.queue.wait_until_empty()
         assert function.task_ids == ["a"]
 
@@ -656,12 +662,12 @@ class TestTheStack:
         queue = stack.tasks.queue
         queue.targets = [function.url]
         queue.max_concurrent_dispatches = 7
-        queue.add(kept("a"))
+        queue.add(completed_task("a"))
         queue.wait_until_empty()
         queue.pause()
-        queue.add(kept("b"))
+        queue.add(completed_task("b"))
         stack.reset()
         assert (queue.tasks(), queue.targets, queue.is_paused) == ([], [], False)
         assert queue.max_concurrent_dispatches == 2
-        assert queue.add(kept("a"))
+        assert queue.add(completed_task("a"))
         assert stack.tasks.requests.all() == []

@@ -1,4 +1,4 @@
-"""The rates that the demo shows: by SQL over the files and by counting, they are the same."""
+"""The rates that the demo shows are the same by SQL over the files and by counting rows."""
 
 from pathlib import Path
 
@@ -37,20 +37,20 @@ INTERACTION = f"""{HEADERS["interaction"]}
 
 
 def put(folder: Path, aggregation: str, *files: bytes) -> Path:
-    place = folder / aggregation / "daily" / "start_date=2022-04-01"
-    place.mkdir(parents=True)
+    day = folder / aggregation / "daily" / "start_date=2022-04-01"
+    day.mkdir(parents=True)
     for number, data in enumerate(files):
-        (place / f"{number}.csv").write_bytes(data)
+        (day / f"{number}.csv").write_bytes(data)
     return folder
 
 
-def test_opt_in_rates_weigh_each_row_with_its_count(tmp_path: Path) -> None:
+def test_opt_in_rates_weight_each_row_by_its_count(tmp_path: Path) -> None:
     expected = {0: Decisions(10, 1.0), 4: Decisions(2, 1.0), 7: Decisions(20, 0.75), 99: Decisions(1, 0.0)}
     assert counted_decisions([GRANULAR.encode()]) == expected
     assert selected_decisions(put(tmp_path, "granular", GRANULAR.encode())) == expected
 
 
-def test_interaction_and_accept_rates_leave_out_bots_and_what_is_no_choice(tmp_path: Path) -> None:
+def test_interaction_and_accept_rates_exclude_bots_and_events_that_are_no_choice(tmp_path: Path) -> None:
     expected = {"mobile": Interactions(100, 40, 0.4, 0.8), "desktop": Interactions(4, 1, 0.25, 0.0)}
     assert counted_interactions([INTERACTION.encode()]) == expected
     assert selected_interactions(put(tmp_path, "interaction", INTERACTION.encode())) == expected

@@ -1,4 +1,4 @@
-"""When a cron schedule of the module fires: plain minutes, lists of hours, `*` months."""
+"""The times at which a cron schedule of the module fires: one minute, a list of hours, `*` for the month."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta

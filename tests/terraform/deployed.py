@@ -1,7 +1,7 @@
-"""What the jobs of a plan do, week after week, as the metrics of the module count it.
+"""Simulates the jobs of a plan over weeks, and counts what the metrics of the module would count.
 
-Cloud Scheduler calls each job at its times and again after a failure; the function answers as a scenario says. What an
-export job asks for is read by the function's own code, which also answers what a check asks for.
+Cloud Scheduler runs each job at its times, and again after a failure; a scenario decides what the function answers.
+The function's own code parses the request of an export job, and answers the request of a check.
 """
 
 import base64
@@ -21,7 +21,7 @@ from tests.terraform.promql import Series, parse
 from tests.terraform.terraform_cli import resources
 
 APPLIED = datetime(2026, 1, 21, 10, tzinfo=UTC)
-"""As the runs of deployment.tftest.hcl have it. A Wednesday; the export was activated the day before."""
+"""As in the runs of deployment.tftest.hcl. A Wednesday; the export was activated the day before."""
 ANALYTICS_ID = "my-analytics-id"
 METRIC = "logging_googleapis_com:user_analytics_export_"
 HOUR = timedelta(hours=1)
@@ -33,15 +33,15 @@ def never(_moment: datetime) -> bool:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Who does what when; without anything, all is well and the key was there at once."""
+    """What goes wrong and when; by default nothing does, and the key exists from the start."""
 
     has_key: Callable[[datetime], bool] = lambda _moment: True
     is_paused: Callable[[str, datetime], bool] = lambda _job, _moment: False
-    """Of a job, by its name."""
+    """Whether a job is paused, by its name."""
     has_export: Callable[[str, datetime], bool] = lambda _key, _moment: True
-    """Whether Usercentrics has the periods of an export, by its entry such as granular/daily."""
-    is_out_of_reach: Callable[[datetime], bool] = never
-    """Whether no call gets through to the function."""
+    """Whether Usercentrics has the periods of an export, by its key, such as granular/daily."""
+    is_unreachable: Callable[[datetime], bool] = never
+    """Whether no call reaches the function."""
 
 
 def key_of(export: Export) -> str:
@@ -49,9 +49,9 @@ def key_of(export: Export) -> str:
 
 
 def due_and_missing(uri: str, now: datetime, complete: set[Export]) -> list[Period]:
-    """Return the periods for which the function answers 503 to a check.
+    """Return the periods for which the function answers 503 to a check at its scheduled time `now`.
 
-    Asked at the time `now` of its schedule, with nothing in the bucket but what is `complete`.
+    The bucket has only the `complete` exports.
     """
     query = parse_qs(urlsplit(uri).query, strict_parsing=True)
     request = coverage.parse(query, schedule_time=now.isoformat(), clock=lambda: now)
@@ -64,7 +64,7 @@ def due_and_missing(uri: str, now: datetime, complete: set[Export]) -> list[Peri
 
 
 class Deployment:
-    """The jobs of a run of deployment.tftest.hcl, from the first apply on."""
+    """The jobs of a run of deployment.tftest.hcl, from the first apply until `until`."""
 
     def __init__(self, run: str, scenario: Scenario, *, until: datetime) -> None:
         self._scenario = scenario
@@ -82,27 +82,27 @@ class Deployment:
             moment, _, name, attempt, scheduled = heappop(calls)
             if attempt == 0 and scenario.is_paused(name, moment):
                 continue
-            is_well = self._answers_well(jobs[name], moment, scheduled)
-            self._count_attempt(name, moment, is_well=is_well)
+            succeeds = self._succeeds(jobs[name], moment, scheduled)
+            self._count_attempt(name, moment, succeeds=succeeds)
             wait = _wait(jobs[name], attempt)
-            if not is_well and wait is not None:
+            if not succeeds and wait is not None:
                 heappush(calls, (moment + wait, next(order), name, attempt + 1, scheduled))
 
-    def _answers_well(self, job: dict[str, Any], now: datetime, scheduled: datetime) -> bool:
-        if self._scenario.is_out_of_reach(now):
+    def _succeeds(self, job: dict[str, Any], now: datetime, scheduled: datetime) -> bool:
+        if self._scenario.is_unreachable(now):
             return False
         target = job["http_target"][0]
         if target["http_method"] == "GET":
             return not due_and_missing(target["uri"], scheduled, self._complete)
-        wanted = export_request.parse(
+        request = export_request.parse(
             body=base64.b64decode(target["body"]), query={}, schedule_time=scheduled.isoformat(), clock=lambda: now
         )
-        ended = [self._is_exported(export, now, skips=wanted.skip_complete) for export in wanted.exports]
-        return all(ended)
+        results = [self._export(export, now, skip_complete=request.skip_complete) for export in request.exports]
+        return all(results)
 
-    def _is_exported(self, export: Export, now: datetime, *, skips: bool) -> bool:
-        is_there = export in self._complete
-        if not (is_there and skips):
+    def _export(self, export: Export, now: datetime, *, skip_complete: bool) -> bool:
+        """Run one export. Return whether it is complete then."""
+        if not (export in self._complete and skip_complete):
             if not self._scenario.has_key(now):
                 self._count("no_key", now, "cloud_run_revision")
                 return False
@@ -113,10 +113,10 @@ class Deployment:
         self._count("completed", now, "cloud_run_revision")
         return True
 
-    def _count_attempt(self, name: str, now: datetime, *, is_well: bool) -> None:
+    def _count_attempt(self, name: str, now: datetime, *, succeeds: bool) -> None:
         if name.endswith("-check"):
-            self._count("passed_checks" if is_well else "failed_checks", now, "cloud_scheduler_job", job_id=name)
-        elif not is_well and not name.endswith(("-catch-up", "-refresh")):
+            self._count("passed_checks" if succeeds else "failed_checks", now, "cloud_scheduler_job", job_id=name)
+        elif not succeeds and not name.endswith(("-catch-up", "-refresh")):
             self._count("failed_attempts", now, "cloud_scheduler_job", job_id=name)
 
     def _count(self, metric: str, now: datetime, resource: str, **labels: str) -> None:
@@ -124,7 +124,7 @@ class Deployment:
 
 
 def _wait(job: dict[str, Any], attempt: int) -> timedelta | None:
-    """Return how long Cloud Scheduler waits after a failed attempt; None where it was the last."""
+    """Return how long Cloud Scheduler waits after a failed attempt; None if it was the last."""
     if not job["retry_config"]:
         return None
     retries = job["retry_config"][0]
@@ -135,7 +135,7 @@ def _wait(job: dict[str, Any], attempt: int) -> timedelta | None:
 
 
 def hours(first: datetime, last: datetime) -> Iterator[datetime]:
-    """Yield ten minutes to each hour: no job begins between that and the full hour."""
+    """Return the time ten minutes before each full hour: no job starts in these ten minutes."""
     moment = first.replace(minute=50, second=0)
     while moment <= last:
         yield moment
@@ -143,9 +143,9 @@ def hours(first: datetime, last: datetime) -> Iterator[datetime]:
 
 
 def fired(run: str, series: Series, *, until: datetime, since: datetime = APPLIED) -> dict[str, list[datetime]]:
-    """Return the hours at which each alert on a metric is open, by its policy; the ones that never are, are left out.
+    """Return the hours at which each alert on a metric is open, by its policy; without those that never open.
 
-    A policy with several conditions counts by condition, as POLICY: CONDITION.
+    A policy with several conditions has an entry for each condition, POLICY: CONDITION.
     """
     found: dict[str, list[datetime]] = {}
     for name, policy in resources(run, "google_monitoring_alert_policy").items():

@@ -1,9 +1,8 @@
 """Google's own SQL analyzer and reference evaluator, compiled to WebAssembly, as BigQuery would use them.
 
-It refuses what BigQuery refuses, such as a CASE over an INTEGER with STRING labels, where a transpiler is generous.
-Compiling takes 10 to 40 s, loading what was compiled half a second: that is kept in the virtual environment, and a
-lock lets one process compile while others wait. So the tests need no process of their own.
-Source: PyPI zetasql, google/googlesql.
+It refuses what BigQuery refuses, such as a CASE over an INTEGER with STRING labels, which a transpiler accepts.
+Compiling it takes 10 to 40 s, loading the result half a second. So the result is cached in the virtual environment, and
+a lock lets one process compile while the others wait. Source: PyPI zetasql, google/googlesql.
 """
 
 import fcntl
@@ -39,56 +38,56 @@ SIMPLE = {
 
 
 class Refused(Exception):
-    """The analyzer's message on a statement that BigQuery would not take."""
+    """The analyzer's error for a statement that BigQuery would not accept."""
 
 
 @cache
 def analyzer() -> Any:
-    """Load the analyzer; skip where there is none for this machine (wasmtime compiles for the common ones only)."""
+    """Load the analyzer; skip the test if there is none for this machine (wasmtime supports only common ones)."""
     try:
-        import wasmtime  # noqa: PLC0415 - refuses to be imported on a machine that it does not know
+        import wasmtime  # noqa: PLC0415 - the import fails on an unsupported machine
         from zetasql import api, core, types  # noqa: PLC0415 - likewise
         from zetasql.core import wasm_client  # noqa: PLC0415 - likewise
     except (ImportError, OSError, RuntimeError) as error:
-        pytest.skip(f"Google's SQL analyzer does not run on this machine, its checks are left out: {error}")
+        pytest.skip(f"Google's SQL analyzer does not run on this machine, its checks are skipped: {error}")
 
     compiled = Path(sys.prefix) / f"zetasql-{version('zetasql')}-wasmtime-{version('wasmtime')}.compiled"
 
-    class KeptModule:
-        """Stands for wasmtime.Module where the client loads its program."""
+    class CachedModule:
+        """Replaces wasmtime.Module where the client loads its program."""
 
         @staticmethod
         def from_file(engine: Any, path: str) -> Any:
             with compiled.with_suffix(".lock").open("w") as lock:  # one process compiles, the others wait for it
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not compiled.exists():
-                    beside = compiled.with_suffix(".part")
-                    beside.write_bytes(wasmtime.Module.from_file(engine, path).serialize())
-                    beside.rename(compiled)
+                    partial = compiled.with_suffix(".part")
+                    partial.write_bytes(wasmtime.Module.from_file(engine, path).serialize())
+                    partial.rename(compiled)
             return wasmtime.Module.deserialize_file(engine, str(compiled))
 
-    wasm_client.Module = KeptModule
+    wasm_client.Module = CachedModule
     return api, core, types
 
 
 def simple(name: str) -> Any:
-    """The analyzer's type for a type's name in a table's schema."""
+    """The analyzer's type for the name of a type in a table's schema."""
     api, _, types = analyzer()
     return api.TypeFactory.create_simple_type(types.TypeKind[SIMPLE[name]])
 
 
 def column_type(field: Mapping[str, Any]) -> Any:
-    """The analyzer's type for a field of a BigQuery schema, repeated ones and records included."""
+    """The analyzer's type for a field of a BigQuery schema; it may be repeated, and a record."""
     api, _, _ = analyzer()
     if field["type"] == "RECORD":
-        made = api.TypeFactory.create_struct_type([(part["name"], column_type(part)) for part in field["fields"]])
+        kind = api.TypeFactory.create_struct_type([(part["name"], column_type(part)) for part in field["fields"]])
     else:
-        made = simple(field["type"])
-    return api.TypeFactory.create_array_type(made) if field.get("mode") == "REPEATED" else made
+        kind = simple(field["type"])
+    return api.TypeFactory.create_array_type(kind) if field.get("mode") == "REPEATED" else kind
 
 
 class GoogleSql:
-    """The analyzer with BigQuery's dialect, for readers whose time zone by default is the one given."""
+    """The analyzer with BigQuery's dialect, for readers whose default time zone is `time_zone`."""
 
     def __init__(self, time_zone: str) -> None:
         api, core, types = analyzer()
@@ -103,7 +102,7 @@ class GoogleSql:
         self._options = types.AnalyzerOptions(language_options=language, default_timezone=time_zone)
 
     def analyze(self, statement: str, tables: Mapping[str, Columns], pseudo: Mapping[str, Columns]) -> Any:
-        """Return the resolved statement; raises Refused. `pseudo` are columns that a table has beside those of `*`."""
+        """Return the resolved statement. Raises Refused. `pseudo` are columns of a table that `*` does not select."""
         types = self._types
         catalog = self._api.CatalogBuilder("bigquery").with_builtin_functions(
             types.ZetaSQLBuiltinFunctionOptions(language_options=self._language)
@@ -127,19 +126,19 @@ class GoogleSql:
     def created_view(
         self, query: str, tables: Mapping[str, Columns], pseudo: Mapping[str, Columns] | None = None
     ) -> Columns:
-        """The columns of a view with this query; raises Refused where BigQuery would not create it."""
-        made = self.analyze(f"CREATE VIEW made AS {query}", tables, pseudo or {})
-        return [(column.name, column.column.type) for column in made.output_column_list]
+        """Return the columns of a view with this query. Raises Refused if BigQuery would not create it."""
+        view = self.analyze(f"CREATE VIEW created AS {query}", tables, pseudo or {})
+        return [(column.name, column.column.type) for column in view.output_column_list]
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """What a query gives that reads no table, values as JSON has them; raises Refused."""
+        """Return the rows of a query that reads no table, with JSON values. Raises Refused."""
         types = self._types
         catalog = self._api.CatalogBuilder("bigquery").with_builtin_functions(
             types.ZetaSQLBuiltinFunctionOptions(language_options=self._language)
         )
         prepared = (
             self._api.PreparedQuery.builder()
-            .set_sql(f"SELECT TO_JSON_STRING(made) FROM (\n{query}\n) AS made")
+            .set_sql(f"SELECT TO_JSON_STRING(result) FROM (\n{query}\n) AS result")
             .set_analyzer_options(self._options)
             .set_catalog(catalog.build())
         )

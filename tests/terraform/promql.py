@@ -1,9 +1,9 @@
-"""As much of PromQL as the alerts are written in, over series that a test makes up.
+"""Evaluates the part of PromQL that the alerts use, over made-up series.
 
 Numbers, `vector`, selectors with `=`, `increase(...[range] offset ...)`, `sum` and `max` with `by`, `+`, `<`, `>`, `and`,
-`or`, `unless` with `on`. Anything else is refused. A counter is a list of events, as Cloud Logging's DELTA metrics are: its
-increase is their number in the window (Prometheus itself extrapolates at the edges), and without one there is no result.
-Source: prometheus.io, "Querying", "Operators"; the tests compare with promtool where it is installed.
+`or`, `unless` with `on`. Anything else is refused. A counter is a list of events, like Cloud Logging's DELTA metrics: its
+increase is the number of events in the window (Prometheus itself extrapolates at the edges); without events it has no
+value. Source: prometheus.io, "Querying", "Operators"; the tests compare with promtool if it is installed.
 """
 
 import re
@@ -17,7 +17,7 @@ Vector = dict[Labels, float]
 Value = float | Vector
 
 LOOK_BACK_S = 300.0
-"""How old a gauge's last sample may be."""
+"""The maximum age of a gauge's last sample."""
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TOKEN = re.compile(
     r'\s*(?:(?P<duration>\d+[smhd](?!\w))|(?P<number>\d+(?:\.\d+)?)|(?P<name>[a-zA-Z_:][\w:]*)|(?P<text>"[^"]*")|(?P<sign>[(){}\[\],=<>+]))'
@@ -27,7 +27,7 @@ NO_LABELS: Labels = frozenset()
 
 @dataclass
 class Series:
-    """What was measured, by metric and labels, times in seconds and in order."""
+    """Events of counters and samples of gauges, by metric and labels; times are in seconds, and sorted."""
 
     events: dict[str, dict[Labels, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     samples: dict[str, dict[Labels, list[tuple[float, float]]]] = field(
@@ -43,7 +43,7 @@ class Series:
         self.samples[metric][frozenset(labels.items())].append((at_s, value))
 
     def increase(self, metric: str, matchers: Labels, from_s: float, to_s: float) -> Vector:
-        """Return the number of events after `from_s` up to `to_s`, where there are any."""
+        """Return the number of events after `from_s` up to `to_s`, of the counters that have any."""
         found = {
             labels: float(bisect_right(times, to_s) - bisect_right(times, from_s))
             for labels, times in self.events[metric].items()
@@ -65,7 +65,7 @@ Expression = Callable[[Series, float], Value]
 
 
 def parse(query: str) -> Expression:
-    """Return what gives the query's value at a moment, in seconds. Raises ValueError for what is not known here."""
+    """Return a function from series and a time in seconds to the query's value. Raises ValueError if unsupported."""
     parser = _Parser(query)
     expression = parser.either()
     parser.end()
@@ -73,7 +73,7 @@ def parse(query: str) -> Expression:
 
 
 class _Parser:
-    """Recursive descent; from the operator that binds least to the one that binds most."""
+    """A recursive descent parser; the operator that binds least is parsed first."""
 
     def __init__(self, query: str) -> None:
         self._query = query
@@ -82,14 +82,14 @@ class _Parser:
         while position < len(query.rstrip()):
             match = TOKEN.match(query, position)
             if match is None or match.lastgroup is None:
-                raise ValueError(f"not known here: {query[position:]!r}")
+                raise ValueError(f"unsupported: {query[position:]!r}")
             self._tokens.append((match.lastgroup, match[match.lastgroup]))
             position = match.end()
         self._tokens.append(("end", ""))
 
     def end(self) -> None:
         if self._tokens[0][0] != "end":
-            raise ValueError(f"not known here: {self._tokens[0][1]!r} in {self._query!r}")
+            raise ValueError(f"unsupported: {self._tokens[0][1]!r} in {self._query!r}")
 
     def either(self) -> Expression:
         left = self._both()
@@ -100,9 +100,9 @@ class _Parser:
     def _both(self) -> Expression:
         left = self._compared()
         while self._tokens[0][1] in {"and", "unless"}:
-            wants = self._next() == "and"
+            keeps_matches = self._next() == "and"
             on = self._labels() if self._took("on") else None
-            left = _filtered(left, self._compared(), on, wants=wants)
+            left = _filtered(left, self._compared(), on, keeps_matches=keeps_matches)
         return left
 
     def _compared(self) -> Expression:
@@ -127,7 +127,7 @@ class _Parser:
             self._next()
             return lambda _series, _at_s: float(text)
         if kind != "name" or text in {"and", "or", "unless", "on", "by"}:
-            raise ValueError(f"not known here: {text!r} in {self._query!r}")
+            raise ValueError(f"unsupported: {text!r} in {self._query!r}")
         self._next()
         match text:
             case "sum" | "max":
@@ -142,7 +142,7 @@ class _Parser:
                 self._expect(")")
                 return increase
         if self._tokens[0][1] == "(":
-            raise ValueError(f"not known here: the function {text}")
+            raise ValueError(f"unsupported: the function {text}")
         matchers = self._matchers()
         return lambda series, at_s: series.at(text, matchers, at_s)
 
@@ -181,7 +181,7 @@ class _Parser:
     def _duration_s(self) -> float:
         kind, text = self._tokens.pop(0)
         if kind != "duration":
-            raise ValueError(f"{text!r} is no duration")
+            raise ValueError(f"{text!r} is not a duration")
         return float(text[:-1]) * UNITS_S[text[-1]]
 
     def _next(self) -> str:
@@ -202,13 +202,14 @@ def _or(left: Expression, right: Expression) -> Expression:
     return lambda series, at_s: {**_vector(right(series, at_s)), **_vector(left(series, at_s))}
 
 
-def _filtered(left: Expression, right: Expression, on: frozenset[str] | None, *, wants: bool) -> Expression:
+def _filtered(left: Expression, right: Expression, on: frozenset[str] | None, *, keeps_matches: bool) -> Expression:
     def key(labels: Labels) -> Labels:
         return labels if on is None else _only(labels, on)
 
     def value(series: Series, at_s: float) -> Vector:
         keys = {key(labels) for labels in _vector(right(series, at_s))}
-        return {labels: each for labels, each in _vector(left(series, at_s)).items() if (key(labels) in keys) is wants}
+        found = _vector(left(series, at_s))
+        return {labels: each for labels, each in found.items() if (key(labels) in keys) is keeps_matches}
 
     return value
 
@@ -252,10 +253,10 @@ def _only(labels: Labels, names: frozenset[str]) -> Labels:
 def _vector(value: Value) -> Vector:
     if isinstance(value, Mapping):
         return value
-    raise ValueError("a number where a vector belongs")
+    raise ValueError("expected a vector, got a number")
 
 
 def _number(value: Value) -> float:
     if isinstance(value, float):
         return value
-    raise ValueError("a vector where a number belongs")
+    raise ValueError("expected a number, got a vector")

@@ -1,6 +1,6 @@
-"""What the provider's own code would refuse in a plan, as far as rules/google.json knows it.
+"""What the provider's own code would refuse in a plan, by the rules in rules/google.json.
 
-The stub providers know types only. The rules are read from the provider's source (August 2026), by dotted path: `one_of`
+The stub providers check only types. The rules are copied from the provider's source (August 2026), by dotted path: `one_of`
 (enumerations), `ExactlyOneOf`, `AtLeastOneOf`, `ConflictsWith`, `RequiredWith`; and `replaces`, which test_upgrade.py uses.
 """
 
@@ -12,13 +12,13 @@ from typing import Any
 
 RULES: dict[str, dict[str, dict[str, Any]]] = json.loads((Path(__file__).parent / "rules/google.json").read_text())
 MOCKED = re.compile(r"[a-z0-9]{8}")
-"""What mock_provider makes up for a computed string."""
+"""What mock_provider generates for a computed string."""
 
 Block = dict[str, Any]
 
 
 def faults(kind: str, values: Block) -> list[str]:
-    """Return what is wrong with a resource of that type, a line each."""
+    """Return the faults of a resource of this type, one line each."""
     return [
         f"{kind}.{path}: {fault}" for path, rules in RULES.get(kind, {}).items() for fault in _of(path, rules, values)
     ]
@@ -33,20 +33,20 @@ def _of(path: str, rules: dict[str, Any], values: Block) -> Iterator[str]:
                     yield f"{value!r} is none of {', '.join(rules['one_of'])}"
         others = {kind: _siblings(name, rules[kind]) for kind in rules if kind not in {"one_of", "replaces"}}
         for kind, names in others.items():
-            given = [each for each in names if _is_set(block, each)]
+            set_names = [each for each in names if _is_set(block, each)]
             match kind:
-                case "ExactlyOneOf" if len(given) != 1:
-                    yield f"exactly one of {', '.join(names)}, got {given}"
-                case "AtLeastOneOf" if not given:
+                case "ExactlyOneOf" if len(set_names) != 1:
+                    yield f"exactly one of {', '.join(names)}, got {set_names}"
+                case "AtLeastOneOf" if not set_names:
                     yield f"at least one of {', '.join(names)}"
-                case "ConflictsWith" if name in given and len(given) > 1:
-                    yield f"not together: {', '.join(given)}"
-                case "RequiredWith" if name in given and len(given) < len(names):
-                    yield f"all or none of {', '.join(names)}, got {given}"
+                case "ConflictsWith" if name in set_names and len(set_names) > 1:
+                    yield f"not together: {', '.join(set_names)}"
+                case "RequiredWith" if name in set_names and len(set_names) < len(names):
+                    yield f"all or none of {', '.join(names)}, got {set_names}"
 
 
 def _siblings(name: str, paths: list[str]) -> list[str]:
-    """The names in the same block, the rule's own with them. Rules across blocks do not occur in the types in use."""
+    """The names in the same block, including `name` itself. In the types in use no rule is about several blocks."""
     return sorted({name, *(path.rsplit(".", maxsplit=1)[-1] for path in paths)})
 
 
@@ -66,15 +66,15 @@ def _list(value: object) -> list[Any]:
 
 
 def _is_set(block: Block, name: str) -> bool:
-    """Say whether the configuration gives it; zero values count as not given, as in the provider's own code."""
-    if name.endswith("_wo"):  # never in a plan, only its version is
+    """Return whether the configuration sets it; zero values count as not set, as in the provider's own code."""
+    if name.endswith("_wo"):  # a plan never has it, only its version
         return bool(block.get(f"{name}_version"))
     value = block.get(name)
     return bool(value) and not (isinstance(value, str) and MOCKED.fullmatch(value))
 
 
 def replacing(kind: str, values: Block) -> Block:
-    """Return what of a resource's values cannot change without recreating it, nested as in the plan."""
+    """Return the values of a resource that cannot change without recreating it, nested as in the plan."""
     return _picked(values, [path.split(".") for path, rules in RULES.get(kind, {}).items() if rules.get("replaces")])
 
 

@@ -1,6 +1,6 @@
-"""The tables of inputs and outputs in terraform/README.md, made from the code.
+"""The tables of inputs and outputs in terraform/README.md, generated from the code.
 
-`.venv/bin/python tests/terraform/readme_tables.py` writes them anew; a test holds the file against the code.
+`.venv/bin/python tests/terraform/readme_tables.py` writes them again; a test compares the file with the code.
 """
 
 import re
@@ -13,7 +13,7 @@ BETWEEN_MARKERS = re.compile(r"(<!-- (inputs|outputs) -->\n).*?(<!-- /\2 -->)", 
 
 
 def blocks(file: str, kind: str) -> dict[str, str]:
-    """The bodies of a file's top-level blocks of that kind, by name, in the file's order."""
+    """The bodies of a file's top-level blocks of this kind, by name, in the file's order."""
     text = (MODULE / file).read_text()
     return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', text, re.DOTALL | re.MULTILINE))
 
@@ -46,9 +46,9 @@ def tables() -> dict[str, str]:
 
 
 def renewed(text: str) -> str:
-    """The README with the tables that the code gives."""
-    made = tables()
-    return BETWEEN_MARKERS.sub(lambda match: match[1] + made[match[2]] + match[3], text)
+    """Return the README with new tables."""
+    new = tables()
+    return BETWEEN_MARKERS.sub(lambda match: match[1] + new[match[2]] + match[3], text)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Serves provider schemas to Terraform over its own plugin protocol, so that nothing is downloaded.
 
-Terraform takes providers that run already from TF_REATTACH_PROVIDERS. With the schema alone it can `init`,
+Terraform uses the running providers that TF_REATTACH_PROVIDERS names. With only the schema it can `init`,
 `validate`, and `test` under `mock_provider`: it finds a misspelt argument, a wrong type, a missing block, a key
 that would reach the state. It does not find what the real provider's own code checks (enumerations, arguments
-that exclude each other): those are validations of the variables, or stay for the first real plan.
+that exclude each other): the validations of the variables do, or provider_rules.py, or the first real plan.
 
 The schemas are those of google 8.7.0, archive 2.8.1 and time 0.13, cut down to the types in use.
 Source of the protocol: terraform, docs/plugin-protocol/tfplugin5.proto.
@@ -37,8 +37,8 @@ def _bytes(field: int, value: bytes | str) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
 
-def _length_delimited_field(message: bytes, wanted: int) -> bytes:
-    """Return the first such field's content; the messages read here have no other kinds before it but varints."""
+def _length_delimited_field(message: bytes, number: int) -> bytes:
+    """Return the content of the first field with this number; only varint fields may come between."""
     position = 0
 
     def varint() -> int:
@@ -58,10 +58,10 @@ def _length_delimited_field(message: bytes, wanted: int) -> bytes:
             varint()
             continue
         length = varint()
-        if tag >> 3 == wanted:
+        if tag >> 3 == number:
             return message[position : position + length]
         position += length
-    raise ValueError(f"no field {wanted} in a request of Terraform's")
+    raise ValueError(f"no field {number} in a request of Terraform")
 
 
 def _block(block: dict[str, Any]) -> bytes:
@@ -104,7 +104,7 @@ def _handlers(provider: dict[str, Any]) -> grpc.GenericRpcHandler:
     schemas = _schemas(provider)
 
     def upgraded_state(request: bytes) -> bytes:
-        """UpgradeResourceState: the RawState's JSON comes back as a DynamicValue's JSON, unchanged."""
+        """UpgradeResourceState: return the RawState's JSON as a DynamicValue's JSON, unchanged."""
         return _bytes(1, _bytes(2, _length_delimited_field(_length_delimited_field(request, 3), 1)))
 
     answers: dict[str, Callable[[bytes], bytes]] = {
@@ -126,7 +126,7 @@ def _handlers(provider: dict[str, Any]) -> grpc.GenericRpcHandler:
 
 
 class StubProviders:
-    """Servers for the schemas in a folder, one a file, up until `close`."""
+    """A server for each schema file in a folder; they run until `close`."""
 
     def __init__(self, folder: Path) -> None:
         self._servers: list[grpc.Server] = []

@@ -1,4 +1,4 @@
-"""Runs `terraform` offline, with stub providers, leaving nothing in the working tree."""
+"""Runs `terraform` offline, with stub providers; it leaves nothing in the working tree."""
 
 import atexit
 import fcntl
@@ -25,10 +25,10 @@ OLDEST = (1, 11)  # write-only arguments
 
 @cache
 def _environment() -> dict[str, str]:
-    """Start the stub providers once a process; skip where there is no usable terraform."""
+    """Start the stub providers once per process; skip the test if there is no usable terraform."""
     binary = shutil.which("terraform")
     if binary is None:
-        pytest.skip("no `terraform` on the PATH: its checks are left out")
+        pytest.skip("no `terraform` on the PATH: its checks are skipped")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_"))},
         "CHECKPOINT_DISABLE": "1",
@@ -48,7 +48,7 @@ def _environment() -> dict[str, str]:
 
 @cache
 def _data_directory(folder: Path) -> str:
-    """An initialised TF_DATA_DIR for the folder, so that no .terraform appears in it."""
+    """Return an initialised TF_DATA_DIR for the folder, so that no .terraform appears in it."""
     directory = tempfile.mkdtemp(prefix="terraform-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     _checked(_run(folder, directory, "init", "-backend=false", "-input=false", "-no-color"))
@@ -71,43 +71,43 @@ def _checked(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def terraform(*arguments: str, folder: Path = MODULE) -> str:
-    """Return what terraform prints; an assertion fails with all of it when terraform does."""
+    """Return terraform's output. If terraform fails, an assertion fails that shows the output."""
     _environment()
     return _checked(_run(folder, _data_directory(folder), *arguments))
 
 
-def kept_in(folder: Path) -> None:
-    """Say where the processes of a test session keep what they share."""
-    _kept_in.append(folder)
+def set_shared_folder(folder: Path) -> None:
+    """Set the folder for files that the processes of a test session share."""
+    _shared_folders.append(folder)
 
 
-_kept_in: list[Path] = []
+_shared_folders: list[Path] = []
 
 
 @cache
 def outcome_of(file: str) -> tuple[str, bool]:
-    """What `terraform test` prints for a file in terraform/tests, as JSON lines with the plans, and whether it passes.
+    """Return the output of `terraform test` for a file in terraform/tests, JSON lines with the plans; whether it passes.
 
     It runs once for all processes of a test session.
     """
     _environment()
-    kept = _kept_in[-1] / f"{file}.json"
-    with kept.with_suffix(".lock").open("w") as lock:
+    cached = _shared_folders[-1] / f"{file}.json"
+    with cached.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
+        if not cached.exists():
             done = _run(MODULE, _data_directory(MODULE), "test", "-json", "-verbose", f"-filter=tests/{file}")
-            beside = kept.with_suffix(".part")
-            beside.write_text(json.dumps([done.stdout, done.returncode == 0]))
-            beside.rename(kept)
-    printed, passes = json.loads(kept.read_text())
+            partial = cached.with_suffix(".part")
+            partial.write_text(json.dumps([done.stdout, done.returncode == 0]))
+            partial.rename(cached)
+    printed, passes = json.loads(cached.read_text())
     return printed, passes
 
 
 @cache
 def _test_runs(file: str) -> tuple[dict[str, dict[str, Any]], str]:
-    """The plan of each run of a file in terraform/tests, and all that was printed.
+    """The plan of each run of a file in terraform/tests, and the whole output.
 
-    A run whose own assertions fail has a plan too: that they hold is for test_terraform.py to say, once.
+    A run whose own assertions fail has a plan too; only test_terraform.py reports the failure.
     """
     printed, _ = outcome_of(f"{file}.tftest.hcl")
     lines = [json.loads(line) for line in printed.splitlines()]
@@ -121,7 +121,7 @@ def _plan(run: str, file: str) -> dict[str, Any]:
 
 
 def changes(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[str, Any]]:
-    """What a run would do with the resources of that type, by NAME or NAME/INDEX: `actions`, `after` and so on."""
+    """The changes that a run plans for resources of this type, by NAME or NAME/INDEX: `actions`, `after` and so on."""
     return {
         f"{change['name']}/{change['index']}" if "index" in change else change["name"]: change["change"]
         for change in _plan(run, file)["resource_changes"]
@@ -130,7 +130,7 @@ def changes(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[
 
 
 def planned(run: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every resource that a run would create: its type and values, by address."""
+    """The type and the values of every resource that a run would create, by address."""
     return {
         change["address"]: (change["type"], change["change"]["after"])
         for change in _plan(run, "deployment")["resource_changes"]
@@ -139,17 +139,17 @@ def planned(run: str) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def resources(run: str, kind: str, *, file: str = "deployment") -> dict[str, dict[str, Any]]:
-    """The resources of that type which a run would create: their values, by NAME or NAME/INDEX."""
+    """The values of the resources of this type that a run would create, by NAME or NAME/INDEX."""
     return {name: change["after"] for name, change in changes(run, kind, file=file).items()}
 
 
 def outputs(run: str, *, file: str = "deployment") -> dict[str, Any]:
-    """The outputs of a run; None for what is known after the apply only."""
+    """The outputs of a run; None for those that are known only after the apply."""
     return {name: change.get("after") for name, change in _plan(run, file)["output_changes"].items()}
 
 
 def applied(kind: str, *arguments: str) -> dict[str, dict[str, Any]]:
-    """The resources of that type after a mocked apply (terraform/tests/key.tftest.hcl) with more variables."""
+    """The resources of this type after a mocked apply (terraform/tests/key.tftest.hcl) with more variables."""
     printed = terraform("test", "-json", "-verbose", "-filter=tests/key.tftest.hcl", *arguments)
     (state,) = [line["test_state"] for line in map(json.loads, printed.splitlines()) if line["type"] == "test_state"]
     return {

@@ -1,4 +1,4 @@
-"""When each alert fires and when it does not, walked through hour by hour on series that the jobs of the plan would make."""
+"""When each alert fires and when it does not, hour by hour, on the series that the jobs of the plan would produce."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def opened(scenario: Scenario, *, run: str = "everything", until: datetime = UNT
 
 
 def pausing(*jobs: str, since: datetime = APPLIED, until: datetime = UNTIL) -> Scenario:
-    """Jobs paused by hand for a while."""
+    """A scenario with jobs that are paused by hand for a while."""
     return Scenario(is_paused=lambda job, moment: job in jobs and since <= moment < until)
 
 
@@ -34,7 +34,7 @@ def jobs_of(key: str) -> list[str]:
 
 
 def first_due(key: str, since: datetime) -> datetime:
-    """When the first period of an export that becomes due after `since`, and is watched, becomes so."""
+    """When the first watched period of an export after `since` becomes due."""
     frequency = Frequency(key.split("/")[1])
     period = Period.holding(frequency, APPLIED.date())
     while period.start < APPLIED.date() or period.available_at <= since:
@@ -44,7 +44,7 @@ def first_due(key: str, since: datetime) -> datetime:
 
 class TestMissing:
     @pytest.mark.parametrize("run", ["defaults", "everything"])
-    def test_nothing_fires_while_all_is_well(self, run: str) -> None:
+    def test_no_alert_opens_while_nothing_fails(self, run: str) -> None:
         assert opened(Scenario(), run=run) == {}
 
     @pytest.mark.parametrize("since", [APPLIED, BROKEN], ids=["never run", "stopped"])
@@ -55,19 +55,19 @@ class TestMissing:
         delay = opened_at[f"missing/{key}"][0] - first_due(key, since)
         assert timedelta(hours=20) < delay < timedelta(hours=24)
 
-    def test_it_comes_again_every_night_while_the_period_is_missing(self) -> None:
+    def test_it_opens_again_every_night_while_the_period_is_missing(self) -> None:
         key = "granular/daily"
         hours = opened(pausing(*jobs_of(key), since=BROKEN), until=BROKEN + timedelta(days=7))[f"missing/{key}"]
         nights = {moment.date() for moment in hours if moment.hour == 7}
         assert len(nights) == 6
         assert [moment for moment in hours if moment.hour < 7] == [], "before the checks it is closed"
 
-    def test_it_closes_with_the_next_check_after_the_export_came(self) -> None:
-        healed = BROKEN + timedelta(days=4)
-        hours = opened(pausing(*jobs_of("granular/daily"), since=BROKEN, until=healed))["missing/granular/daily"]
-        assert healed < hours[-1] < healed + timedelta(days=1)
+    def test_it_closes_with_the_next_check_after_the_export_is_complete(self) -> None:
+        resumed = BROKEN + timedelta(days=4)
+        hours = opened(pausing(*jobs_of("granular/daily"), since=BROKEN, until=resumed))["missing/granular/daily"]
+        assert resumed < hours[-1] < resumed + timedelta(days=1)
 
-    def test_it_closes_at_once_when_a_check_by_hand_passes(self) -> None:
+    def test_it_closes_at_once_when_a_manual_check_passes(self) -> None:
         until = BROKEN + timedelta(days=3)
         series = Deployment("defaults", pausing(*jobs_of("granular/daily"), since=BROKEN), until=until).series
         assert fired("defaults", series, until=until, since=until - 2 * HOUR)
@@ -75,34 +75,34 @@ class TestMissing:
         series.count(METRIC + "passed_checks", (until - 2 * HOUR).timestamp(), **job)
         assert fired("defaults", series, until=until, since=until - 2 * HOUR) == {}
 
-    def test_one_failed_check_is_no_alert(self) -> None:
+    def test_one_failed_check_opens_no_alert(self) -> None:
         night = BROKEN.replace(hour=3, minute=0) + timedelta(days=1)
-        assert opened(Scenario(is_out_of_reach=lambda moment: night <= moment < night + HOUR)) == {}
+        assert opened(Scenario(is_unreachable=lambda moment: night <= moment < night + HOUR)) == {}
 
-    def test_an_export_that_comes_in_the_evening_is_no_alert(self) -> None:
-        """The scheduled job gives up, which is an alert of its own; the last catch-up of the day makes it good."""
+    def test_an_export_that_becomes_available_in_the_evening_opens_no_missing_alert(self) -> None:
+        """The scheduled job gives up, which is an alert of its own; the last catch-up of the day copies the export."""
         late = Scenario(has_export=lambda key, moment: key != "granular/daily" or moment.hour >= 19)
         assert set(opened(late, run="defaults", until=BROKEN)) == {"gave_up"}
 
-    def test_where_no_call_gets_through_every_export_is_named(self) -> None:
-        opened_at = opened(Scenario(is_out_of_reach=lambda moment: moment >= BROKEN), until=BROKEN + timedelta(days=3))
+    def test_every_export_is_named_while_no_call_reaches_the_function(self) -> None:
+        opened_at = opened(Scenario(is_unreachable=lambda moment: moment >= BROKEN), until=BROKEN + timedelta(days=3))
         assert set(opened_at) == {"gave_up", *(f"missing/{key}" for key in KEYS)}
 
 
 class TestAfterTheFirstApply:
-    """Nothing cries wolf: neither before the key was added nor before the first period was due."""
+    """There are no false alarms: neither before the key is added nor before the first period is due."""
 
-    def test_nothing_fires_as_long_as_there_is_no_key(self) -> None:
+    def test_no_alert_opens_as_long_as_there_is_no_key(self) -> None:
         assert opened(Scenario(has_key=lambda _moment: False)) == {}
 
     @pytest.mark.parametrize("hours", range(0, 72, 3))
-    def test_nothing_fires_whenever_the_key_is_added(self, hours: int) -> None:
+    def test_no_alert_opens_whenever_the_key_is_added(self, hours: int) -> None:
         added = APPLIED + timedelta(hours=hours, minutes=30)
         scenario = Scenario(has_key=lambda moment: moment >= added)
         assert opened(scenario, run="defaults", until=added + timedelta(days=4)) == {}
 
-    def test_then_all_are_armed(self) -> None:
-        """From the day after the key, each export that has never come opens its alert."""
+    def test_an_export_that_never_runs_opens_its_alert_once_the_key_is_added(self) -> None:
+        """At the latest on the second day after the key."""
         added = APPLIED + timedelta(days=5)
         scenario = Scenario(
             has_key=lambda moment: moment >= added,
@@ -112,8 +112,8 @@ class TestAfterTheFirstApply:
         assert set(opened_at) == {"missing/granular/daily"}
         assert opened_at["missing/granular/daily"][0] < added + timedelta(days=2)
 
-    def test_no_log_line_of_a_run_without_a_key_is_an_alarm(self) -> None:
-        """The alert on log lines leaves out exactly what the metric no_key counts; test_watching.py has the real line."""
+    def test_no_log_line_of_a_run_without_a_key_opens_key_refused(self) -> None:
+        """The alert on log lines excludes exactly what the metric no_key counts; test_watching.py has the real line."""
         (condition,) = resources("defaults", "google_monitoring_alert_policy")["key_refused"]["conditions"]
         excluded = re.search(r"AND NOT \((.*)\)$", condition["condition_matched_log"][0]["filter"])
         assert excluded
@@ -121,14 +121,14 @@ class TestAfterTheFirstApply:
 
 
 class TestSilent:
-    def test_a_check_that_is_paused_opens_its_condition_and_no_other(self) -> None:
+    def test_a_paused_check_opens_its_condition_and_no_other(self) -> None:
         job = "analytics-export-granular-weekly-check"
         opened_at = opened(pausing(job, since=BROKEN), until=BROKEN + timedelta(days=4))
         assert set(opened_at) == {"silent: granular/weekly was not checked for 22 hours"}
         (hours,) = opened_at.values()
         last_check = BROKEN.replace(hour=7, minute=35)
         assert timedelta(hours=21) < hours[0] - last_check < timedelta(hours=24)
-        assert hours[-1] > BROKEN + timedelta(days=3), "it stays"
+        assert hours[-1] > BROKEN + timedelta(days=3), "it stays open"
 
     def test_it_closes_when_the_check_runs_again(self) -> None:
         resumed = BROKEN + timedelta(days=3)
@@ -137,11 +137,11 @@ class TestSilent:
         assert hours[-1] < resumed + timedelta(days=1)
 
     def test_a_failed_check_is_not_silence(self) -> None:
-        opened_at = opened(Scenario(is_out_of_reach=lambda moment: moment >= BROKEN), until=BROKEN + timedelta(days=3))
+        opened_at = opened(Scenario(is_unreachable=lambda moment: moment >= BROKEN), until=BROKEN + timedelta(days=3))
         assert not [alert for alert in opened_at if alert.startswith("silent")]
 
     @pytest.mark.parametrize("run", ["defaults", "everything"])
-    def test_has_a_condition_for_each_check_and_no_more_than_a_policy_may_have(self, run: str) -> None:
+    def test_has_a_condition_for_each_check_and_at_most_six(self, run: str) -> None:
         conditions = resources(run, "google_monitoring_alert_policy")["silent"]["conditions"]
         checks = [name for name in resources(run, "google_cloud_scheduler_job") if name.startswith("check/")]
         assert len(conditions) == len(checks) <= 6
@@ -157,25 +157,25 @@ class TestGaveUp:
             has_export=lambda key, moment: key != "granular/daily" or not begin <= moment < begin + hours * HOUR
         )
 
-    def test_opens_when_every_retry_failed_and_closes_after_eight_hours(self) -> None:
+    def test_opens_if_every_retry_fails_and_closes_after_eight_hours(self) -> None:
         opened_at = opened(self.failing_for(4.25), run="defaults", until=BROKEN + timedelta(days=3))
         assert set(opened_at) == {"gave_up"}
         hours = opened_at["gave_up"]
         assert (hours[0].hour, hours[-1].hour) == (12, 15)
 
-    def test_does_not_open_when_the_last_retry_brought_it(self) -> None:
+    def test_does_not_open_if_the_last_retry_succeeds(self) -> None:
         assert opened(self.failing_for(4), run="defaults", until=BROKEN + timedelta(days=3)) == {}
 
 
 class TestKeyMissing:
-    def test_opens_with_the_first_run_without_a_key_and_closes_after_two_hours_with_one(self) -> None:
-        back = BROKEN + timedelta(days=1)
-        scenario = Scenario(has_key=lambda moment: not BROKEN <= moment < back)
+    def test_opens_with_the_first_run_without_a_key_and_closes_within_three_hours_with_one(self) -> None:
+        restored = BROKEN + timedelta(days=1)
+        scenario = Scenario(has_key=lambda moment: not BROKEN <= moment < restored)
         hours = opened(scenario, run="defaults", until=BROKEN + timedelta(days=4))["key_missing"]
         assert BROKEN < hours[0] < BROKEN + timedelta(days=1)
-        assert hours[-1] < back + 3 * HOUR
+        assert hours[-1] < restored + 3 * HOUR
 
-    def test_is_the_alert_of_a_secret_that_is_empty(self) -> None:
+    def test_is_the_only_alert_for_an_empty_secret(self) -> None:
         opened_at = opened(Scenario(has_key=lambda moment: moment < BROKEN), until=BROKEN + timedelta(days=5))
         assert set(opened_at) == {"key_missing"}
         assert {moment.date() for moment in opened_at["key_missing"]} >= {
@@ -189,35 +189,35 @@ class TestBackfillStuck:
     QUEUE: ClassVar = {"monitored_resource": "cloud_tasks_queue", "queue_id": "analytics-export"}
 
     def opened_with(
-        self, depth: Callable[[int], int], done_at_h: list[float], *, response: str = "ok"
+        self, depth: Callable[[int], int], attempts_at_h: list[float], *, response: str = "ok"
     ) -> dict[str, Any]:
         series, until = Series(), APPLIED + 12 * HOUR
         for minute in range(12 * 60):
             series.measure(self.DEPTH, (APPLIED + timedelta(minutes=minute)).timestamp(), depth(minute), **self.QUEUE)
-        for hour in done_at_h:
+        for hour in attempts_at_h:
             series.count(self.ATTEMPTS, (APPLIED + hour * HOUR).timestamp(), response_code=response, **self.QUEUE)
         opened_at = fired("defaults", series, until=until)
         return {alert: hours for alert, hours in opened_at.items() if alert.startswith("backfill")}
 
-    def test_opens_after_four_hours_in_which_no_task_was_done(self) -> None:
+    def test_opens_after_four_hours_without_a_successful_task(self) -> None:
         hours = self.opened_with(lambda _minute: 5, [0.5])["backfill_stuck/0"]
         assert 4 * HOUR < hours[0] - APPLIED < 6 * HOUR
 
-    def test_failed_attempts_do_not_count_as_done(self) -> None:
+    def test_failed_attempts_do_not_count_as_success(self) -> None:
         assert self.opened_with(lambda _minute: 5, [0.5, 2, 4, 6, 8, 10], response="unavailable")
 
-    def test_does_not_open_while_tasks_are_done(self) -> None:
+    def test_does_not_open_while_tasks_succeed(self) -> None:
         assert self.opened_with(lambda _minute: 5, [0.5, 2, 4, 6, 8, 10]) == {}
 
-    def test_does_not_open_where_nothing_is_queued(self) -> None:
+    def test_does_not_open_while_the_queue_is_empty(self) -> None:
         assert self.opened_with(lambda _minute: 0, []) == {}
 
 
-class TestWithinWhatCloudMonitoringAllows:
+class TestLimitsOfCloudMonitoring:
     """Source: Google Cloud, "PromQL in Cloud Monitoring alerting policies", "Limitations"."""
 
     @pytest.mark.parametrize("run", ["defaults", "everything"])
-    def test_windows_and_durations_are_no_longer_than_a_day_and_together_than_25_hours(self, run: str) -> None:
+    def test_windows_and_durations_are_at_most_a_day_and_their_sum_at_most_25_hours(self, run: str) -> None:
         for policy in resources(run, "google_monitoring_alert_policy").values():
             for condition in policy["conditions"]:
                 for promql in condition["condition_prometheus_query_language"]:
@@ -231,14 +231,14 @@ class TestWithinWhatCloudMonitoringAllows:
                     assert max(windows) + duration <= 25 * 3600
 
 
-class TestWhereItIsRead:
-    def test_e_mails_and_channels_alike_get_every_alert(self) -> None:
+class TestNotification:
+    def test_every_alert_goes_to_the_email_address_and_to_the_channel(self) -> None:
         for policy in resources("everything", "google_monitoring_alert_policy").values():
             email, channel = policy["notification_channels"]
             assert channel == "projects/my-project/notificationChannels/1234567890"
             assert email != channel
 
-    def test_each_alert_has_the_severity_that_the_runbooks_say(self) -> None:
+    def test_each_alert_has_the_severity_of_the_runbooks(self) -> None:
         severities = {
             name.split("/")[0]: policy["severity"]
             for name, policy in resources("everything", "google_monitoring_alert_policy").items()
@@ -253,7 +253,7 @@ class TestWhereItIsRead:
             "silent": "ERROR",
         }
 
-    def test_the_notice_of_changed_columns_is_off_by_default(self) -> None:
+    def test_the_alert_on_changed_columns_is_off_by_default(self) -> None:
         assert "columns_changed/0" not in resources("defaults", "google_monitoring_alert_policy")
         (condition,) = resources("everything", "google_monitoring_alert_policy")["columns_changed/0"]["conditions"]
         assert condition["condition_matched_log"][0]["filter"].endswith('jsonPayload.message="columns_changed"')

@@ -1,4 +1,4 @@
-"""What the module would make, seen with the function's own code: the two must mean the same things."""
+"""What the module would create, compared with the function's own code: both must agree."""
 
 import base64
 import json
@@ -34,13 +34,13 @@ KINDS = [(aggregation, frequency) for aggregation in Aggregation for frequency i
 
 
 def jobs(run: str) -> dict[str, dict[str, Any]]:
-    """The jobs that export, by name; those that check are in test_alerts.py."""
-    made = resources(run, "google_cloud_scheduler_job")
-    return {job["name"]: job for address, job in made.items() if address.startswith("export/")}
+    """The export jobs, by name; test_alerts.py is about the check jobs."""
+    every_job = resources(run, "google_cloud_scheduler_job")
+    return {job["name"]: job for address, job in every_job.items() if address.startswith("export/")}
 
 
-def asked(job: dict[str, Any], now: datetime) -> export_request.ExportRequest:
-    """What the function understands when Scheduler posts the job's body at `now`."""
+def request_of(job: dict[str, Any], now: datetime) -> export_request.ExportRequest:
+    """The request, as the function parses it, when Cloud Scheduler posts the job's body at `now`."""
     body = base64.b64decode(job["http_target"][0]["body"])
     return export_request.parse(body=body, query={}, schedule_time=now.isoformat(), clock=lambda: now)
 
@@ -52,7 +52,7 @@ def environment(run: str) -> dict[str, str]:
 
 
 def bucket(run: str) -> Bucket:
-    """The function's own names for objects, with the settings that the module gives it. Nothing is called."""
+    """The function's own object names, with the settings from the module. It sends no request."""
     settings = Settings.from_env(environment(run))
     return Bucket(
         CloudStorage(Client.create_anonymous_client(), settings.bucket, Deadline(1, Clock())),
@@ -64,13 +64,13 @@ def bucket(run: str) -> Bucket:
 
 class TestTheFunction:
     @pytest.mark.parametrize("run", RUNS)
-    def test_accepts_the_settings_that_it_is_given(self, run: str) -> None:
+    def test_accepts_the_settings_from_the_module(self, run: str) -> None:
         settings = Settings.from_env(environment(run))
         assert settings.analytics_id == "my-analytics-id"
         assert settings.api_key_secret_version == "projects/my-project/secrets/analytics-export-api-key/versions/latest"
         assert settings.deadline_s == 1740
 
-    def test_fills_the_queue_that_is_made(self) -> None:
+    def test_uses_the_queue_that_the_module_creates(self) -> None:
         (queue,) = resources("one_instance", "google_cloud_tasks_queue").values()
         settings = Settings.from_env(environment("one_instance"))
         assert (
@@ -78,18 +78,18 @@ class TestTheFunction:
         )
         assert Settings.from_env(environment("no_queue")).tasks_queue is None
 
-    def test_has_every_setting_that_people_may_change(self) -> None:
-        """Each name in the README's contract is either the module's own or allowed in function.settings."""
+    def test_every_setting_is_set_by_the_module_or_allowed_in_its_variable(self) -> None:
+        """The variable is function.settings."""
         known = set(re.findall(r'read\(\s*"([A-Z_]+)"', (ROOT / "analytics_export/config.py").read_text()))
         allowed = set(re.findall(r'"([A-Z][A-Z_]+)"', _validation("function", "function.settings")))
         ours = set(environment("defaults")) - {"LOG_EXECUTION_ID"}  # the platform's
         assert allowed | ours == {name for name in known if not name.endswith("_EMULATOR_HOST")}
 
 
-class TestRights:
-    """Every binding that the module makes, and no other."""
+class TestPermissions:
+    """Every IAM binding that the module creates, and no other."""
 
-    def test_each_account_can_do_what_it_must_and_no_more(self) -> None:
+    def test_each_account_has_only_the_roles_that_it_needs(self) -> None:
         bindings = {
             (kind.removeprefix("google_").removesuffix("_iam_member"), binding["role"], binding["member"])
             for kind in (
@@ -116,13 +116,13 @@ class TestRights:
             ("service_account", "roles/iam.serviceAccountUser", CLOUD_TASKS_AGENT),
         }
 
-    def test_no_other_kind_of_binding_is_in_use(self) -> None:
+    def test_no_other_kind_of_binding_is_used(self) -> None:
         kinds = {
             kind for path in MODULE.glob("*.tf") for kind in re.findall(r'resource "(\w*iam\w*)"', path.read_text())
         }
         assert {kind for kind in kinds if not kind.endswith("_iam_member")} == set()
 
-    def test_the_build_account_may_read_the_source_bucket_only(self) -> None:
+    def test_the_build_account_may_read_only_the_source_bucket(self) -> None:
         assert (
             resources("defaults", "google_storage_bucket_iam_member")["build"]["bucket"]
             == (resources("defaults", "google_storage_bucket")["source"]["name"])
@@ -130,7 +130,7 @@ class TestRights:
 
 
 class TestJobs:
-    def test_by_default_the_daily_exports_run_and_are_caught_up(self) -> None:
+    def test_by_default_only_the_daily_exports_have_jobs(self) -> None:
         assert set(jobs("defaults")) == {
             "analytics-export-interaction-daily",
             "analytics-export-interaction-daily-catch-up",
@@ -141,27 +141,27 @@ class TestJobs:
         }
 
     @pytest.mark.parametrize("run", RUNS)
-    def test_ask_for_what_their_names_say(self, run: str) -> None:
+    def test_request_the_exports_in_their_names(self, run: str) -> None:
         for name, job in jobs(run).items():
-            wanted = asked(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
+            request = request_of(job, datetime(2024, 5, 15, 12, tzinfo=UTC))
             kind = name.removeprefix("analytics-export-").removesuffix("-catch-up").removesuffix("-refresh")
-            assert {f"{each.aggregation}-{each.period.frequency}" for each in wanted.exports} == {kind}
-            assert wanted.skip_complete == name.endswith("-catch-up"), "only a catch-up skips what is complete"
+            assert {f"{each.aggregation}-{each.period.frequency}" for each in request.exports} == {kind}
+            assert request.skip_complete == name.endswith("-catch-up"), "only a catch-up skips complete periods"
 
-    def test_a_catch_up_looks_back_as_far_as_it_is_told(self) -> None:
+    def test_a_catch_up_requests_as_many_periods_as_configured(self) -> None:
         now = datetime(2024, 5, 15, 12, tzinfo=UTC)
-        lengths = {name: len(asked(job, now).exports) for name, job in jobs("everything").items()}
+        lengths = {name: len(request_of(job, now).exports) for name, job in jobs("everything").items()}
         assert lengths["analytics-export-granular-daily"] == 1
         assert lengths["analytics-export-granular-daily-catch-up"] == 400
         assert lengths["analytics-export-interaction-weekly-catch-up"] == 4
         assert lengths["analytics-export-interaction-monthly-catch-up"] == 2
         assert "analytics-export-granular-monthly-catch-up" not in lengths
 
-    def test_a_refresh_compares_as_many_periods_as_it_is_told_once_a_week(self) -> None:
-        """What Usercentrics issues anew arrives by itself; a catch-up would skip it."""
+    def test_a_refresh_compares_as_many_periods_as_configured_once_a_week(self) -> None:
+        """So a period that Usercentrics issues again is copied again; a catch-up would skip it."""
         now = datetime(2024, 5, 15, 16, tzinfo=UTC)
         refreshes = {name: job for name, job in jobs("everything").items() if name.endswith("-refresh")}
-        lengths = {name: len(asked(job, now).exports) for name, job in refreshes.items()}
+        lengths = {name: len(request_of(job, now).exports) for name, job in refreshes.items()}
         assert lengths == {
             "analytics-export-interaction-daily-refresh": 35,
             "analytics-export-interaction-weekly-refresh": 5,
@@ -176,28 +176,28 @@ class TestJobs:
             assert {later - earlier for earlier, later in pairwise(starts)} == {timedelta(days=days)}
 
     @pytest.mark.parametrize("run", RUNS)
-    def test_never_ask_for_a_period_before_it_is_available(self, run: str) -> None:
+    def test_never_request_a_period_before_it_is_available(self, run: str) -> None:
         for job in jobs(run).values():
             for now in fires(job["schedule"], year=YEAR):
-                assert asked(job, now).exports[-1].period.available_at <= now, (job["name"], now)
+                assert request_of(job, now).exports[-1].period.available_at <= now, (job["name"], now)
 
     @pytest.mark.parametrize("run", RUNS)
-    def test_ask_for_every_period_on_the_day_it_appears_or_the_next(self, run: str) -> None:
+    def test_request_every_period_within_two_days_after_it_is_available(self, run: str) -> None:
         for name, job in jobs(run).items():
             if name.endswith(("-catch-up", "-refresh")):
                 continue
-            answered = [(asked(job, now).exports[0].period, now) for now in fires(job["schedule"], year=YEAR)]
-            for (earlier, _), (later, now) in pairwise(answered):
+            requested = [(request_of(job, now).exports[0].period, now) for now in fires(job["schedule"], year=YEAR)]
+            for (earlier, _), (later, now) in pairwise(requested):
                 assert later.previous == earlier
                 assert now - later.available_at < timedelta(days=2)
 
     @pytest.mark.parametrize("run", RUNS)
-    def test_do_not_all_start_at_once(self, run: str) -> None:
+    def test_start_at_different_minutes(self, run: str) -> None:
         """Two jobs in the same minute would need two instances."""
         starts = [tuple(job["schedule"].split()[:2]) for job in jobs(run).values()]
         assert len(set(starts)) == len(starts)
 
-    def test_retry_over_hours(self) -> None:
+    def test_retry_for_three_to_five_hours(self) -> None:
         retries = jobs("defaults")["analytics-export-granular-daily"]["retry_config"][0]
         assert retries["retry_count"] == 5
         wait, longest = (int(retries[name].rstrip("s")) for name in ("min_backoff_duration", "max_backoff_duration"))
@@ -209,7 +209,7 @@ class TestTables:
     DAYS = (date(2024, 2, 29), date(2024, 12, 31), date(2022, 4, 1))
 
     def objects(self, kind: tuple[Aggregation, Frequency]) -> dict[Period, tuple[str, str]]:
-        """By period: the URI of a file, and of the manifest, as the function writes them."""
+        """The URIs of a file and of the manifest, as the function writes them, by period."""
         aggregation, frequency = kind
         names = bucket("everything")
         periods = [Period.holding(frequency, day) for day in self.DAYS]
@@ -222,7 +222,7 @@ class TestTables:
         }
 
     @pytest.mark.parametrize("kind", KINDS, ids="-".join)
-    def test_hold_the_files_that_the_function_writes_and_their_start_date(
+    def test_read_the_files_that_the_function_writes_and_their_start_date(
         self, kind: tuple[Aggregation, Frequency]
     ) -> None:
         tables = resources("everything", "google_bigquery_table")
@@ -237,13 +237,13 @@ class TestTables:
             assert file.removeprefix(prefix).split("/")[0] == f"{key}={period.start}"
 
     @pytest.mark.parametrize("kind", KINDS, ids="-".join)
-    def test_hold_no_file_of_another_export(self, kind: tuple[Aggregation, Frequency]) -> None:
+    def test_read_no_file_of_another_export(self, kind: tuple[Aggregation, Frequency]) -> None:
         tables = resources("everything", "google_bigquery_table")
         (uri,) = tables[f"files/{'/'.join(kind)}"]["external_data_configuration"][0]["source_uris"]
         others = [file for other in KINDS if other != kind for file, _ in self.objects(other).values()]
         assert not [file for file in others if _matches(uri, file)]
 
-    def test_the_exports_table_holds_every_manifest_and_nothing_else(self) -> None:
+    def test_the_exports_table_reads_every_manifest_and_nothing_else(self) -> None:
         source = resources("everything", "google_bigquery_table")["exports/0"]["external_data_configuration"][0]
         (uri,) = source["source_uris"]
         assert source["source_format"] == "NEWLINE_DELIMITED_JSON"
@@ -252,23 +252,23 @@ class TestTables:
                 assert _matches(uri, manifest)
                 assert not _matches(uri, file)
 
-    def test_read_the_columns_that_are_given_by_name_or_detect_them(self) -> None:
+    def test_match_configured_columns_by_name_or_detect_the_columns(self) -> None:
         tables = resources("everything", "google_bigquery_table")
-        given = tables["files/granular/daily"]["external_data_configuration"][0]
-        assert [column["name"] for column in json.loads(given["schema"])] == ["settingsId", "consent", "action"]
-        assert (given["autodetect"], given["csv_options"][0]["source_column_match"]) == (False, "NAME")
-        assert given["csv_options"][0]["allow_quoted_newlines"]
-        assert given["csv_options"][0]["skip_leading_rows"] == 1
-        assert given["hive_partitioning_options"][0]["require_partition_filter"]
+        configured = tables["files/granular/daily"]["external_data_configuration"][0]
+        assert [column["name"] for column in json.loads(configured["schema"])] == ["settingsId", "consent", "action"]
+        assert (configured["autodetect"], configured["csv_options"][0]["source_column_match"]) == (False, "NAME")
+        assert configured["csv_options"][0]["allow_quoted_newlines"]
+        assert configured["csv_options"][0]["skip_leading_rows"] == 1
+        assert configured["hive_partitioning_options"][0]["require_partition_filter"]
         detected = tables["files/interaction/daily"]["external_data_configuration"][0]
         assert (detected["autodetect"], detected.get("schema")) == (True, None)
 
-    def test_no_schema_stands_where_the_partition_column_would_get_lost(self) -> None:
+    def test_a_schema_is_set_only_where_the_partition_column_is_kept(self) -> None:
         files = {name: table for name, table in resources("everything", "google_bigquery_table").items() if "/" in name}
         assert [name for name, table in files.items() if table.get("schema")] == []
 
     def test_views_are_written_in_googlesql(self) -> None:
-        """Left out, the API takes a view's query for legacy SQL."""
+        """Without `use_legacy_sql = false` the API treats a view's query as legacy SQL."""
         views = [
             table["view"][0] for table in resources("everything", "google_bigquery_table").values() if table["view"]
         ]
@@ -284,19 +284,19 @@ class TestWatching:
             (ExportServiceRefused.type, Misconfigured.type)
         ]
 
-    def test_alerts_on_a_log_line_limit_how_often_they_tell(self) -> None:
-        """The API refuses them otherwise."""
+    def test_alerts_on_a_log_line_limit_their_notifications(self) -> None:
+        """The API requires a limit."""
         (strategy,) = resources("defaults", "google_monitoring_alert_policy")["key_refused"]["alert_strategy"]
         assert strategy["notification_rate_limit"][0]["period"] == "21600s"
 
-    def test_queries_name_metrics_that_the_module_makes(self) -> None:
-        made = {metric["name"] for metric in resources("defaults", "google_logging_metric").values()}
+    def test_queries_use_exactly_the_metrics_that_the_module_creates(self) -> None:
+        created = {metric["name"] for metric in resources("defaults", "google_logging_metric").values()}
         dashboard = resources("defaults", "google_monitoring_dashboard")["exports"]["dashboard_json"]
         policies = json.dumps(resources("defaults", "google_monitoring_alert_policy"))
         named = re.findall(r"logging_googleapis_com:user_(\w+?)(?:_sum)?\{", dashboard + policies)
-        assert set(named) == made
+        assert set(named) == created
 
-    def test_queries_do_not_wait_for_a_metric_s_first_point(self) -> None:
+    def test_queries_are_valid_before_a_metrics_first_point(self) -> None:
         policies = resources("defaults", "google_monitoring_alert_policy").values()
         conditions = [condition for policy in policies for condition in policy["conditions"]]
         assert {
@@ -309,7 +309,7 @@ class TestWatching:
             for promql in condition["condition_prometheus_query_language"]:
                 assert promql["disable_metric_validation"]
 
-    def test_only_the_last_failed_attempt_gives_an_alert(self) -> None:
+    def test_only_the_last_failed_attempt_opens_an_alert(self) -> None:
         (condition,) = resources("defaults", "google_monitoring_alert_policy")["gave_up"]["conditions"]
         query = condition["condition_prometheus_query_language"][0]["query"]
         retries = jobs("defaults")["analytics-export-granular-daily"]["retry_config"][0]
@@ -328,7 +328,7 @@ class TestWatching:
         assert all(tile["xPos"] + tile["width"] <= dashboard["mosaicLayout"]["columns"] for tile in tiles)
         assert all({"xyChart", "logsPanel"} & set(tile["widget"]) for tile in tiles)
 
-    def test_the_dashboard_shows_each_export_s_newest_periods_and_the_queue(self) -> None:
+    def test_the_dashboard_shows_each_exports_newest_periods_and_the_queue(self) -> None:
         dashboard = json.loads(resources("everything", "google_monitoring_dashboard")["exports"]["dashboard_json"])
         widgets = {tile["widget"]["title"]: tile["widget"] for tile in dashboard["mosaicLayout"]["tiles"]}
         panels = {title: widget["logsPanel"]["filter"] for title, widget in widgets.items() if "logsPanel" in widget}
@@ -350,7 +350,7 @@ class TestWatching:
 
 
 class TestTheQueue:
-    def test_cloud_tasks_may_make_tokens_of_the_account_that_calls_the_function_and_of_no_other(self) -> None:
+    def test_cloud_tasks_may_create_tokens_only_of_the_account_that_calls_the_function(self) -> None:
         (binding,) = resources("defaults", "google_service_account_iam_member").values()
         assert re.search(
             r'"cloud_tasks_acts_as_invoke" \{[^}]*service_account_id = google_service_account.invoke.name',
@@ -358,8 +358,8 @@ class TestTheQueue:
         )
         assert binding["member"] == CLOUD_TASKS_AGENT
 
-    def test_gives_a_task_as_many_tries_as_its_comment_and_its_alert_say(self) -> None:
-        """The waits by Google's rule, as the stand-in counts them: an outage of an hour costs no period."""
+    def test_retries_a_task_as_often_as_its_alert_says(self) -> None:
+        """With the waits by Google's rule, as the stand-in computes them, an outage of an hour loses no period."""
         (queue,) = resources("defaults", "google_cloud_tasks_queue").values()
         retries = queue["retry_config"][0]
         rules = RetryRules(
@@ -370,7 +370,7 @@ class TestTheQueue:
         )
         waits_min = [rules.backoff_s(failures) / 60 for failures in range(1, rules.max_attempts)]
         assert waits_min == [1, 2, 4, 8, 16, 32, 48]
-        assert rules == RetryRules(), "the stand-in does the same by default"
+        assert rules == RetryRules(), "the stand-in has the same defaults"
         alert = resources("defaults", "google_monitoring_alert_policy")["backfill_stuck/0"]
         assert "tries each task 8 times in some two hours" in alert["documentation"][0]["content"]
 
@@ -382,13 +382,13 @@ class TestTheQueue:
         assert [limit["max_concurrent_dispatches"] for limit in limits.values()] == [2, 1]
         assert [limit["max_dispatches_per_second"] for limit in limits.values()] == [20, 10]
 
-    def test_its_alert_is_about_this_queue_and_waits_for_two_hours(self) -> None:
+    def test_its_alert_is_about_this_queue_and_opens_after_two_hours(self) -> None:
         alert = resources("one_instance", "google_monitoring_alert_policy")["backfill_stuck/0"]
         (condition,) = alert["conditions"][0]["condition_prometheus_query_language"]
-        place = 'monitored_resource="cloud_tasks_queue",queue_id="analytics-export-2"'
+        labels = 'monitored_resource="cloud_tasks_queue",queue_id="analytics-export-2"'
         assert condition["query"] == (
-            f"(max(cloudtasks_googleapis_com:queue_depth{{{place}}}) > 0) unless "
-            f'(sum(increase(cloudtasks_googleapis_com:queue_task_attempt_count{{{place},response_code="ok"}}[2h])) > 0)'
+            f"(max(cloudtasks_googleapis_com:queue_depth{{{labels}}}) > 0) unless "
+            f'(sum(increase(cloudtasks_googleapis_com:queue_task_attempt_count{{{labels},response_code="ok"}}[2h])) > 0)'
         )
         assert condition["duration"] == "7200s"
         for command in ("resume", "purge"):
@@ -396,24 +396,24 @@ class TestTheQueue:
 
 
 class TestOutputs:
-    def test_a_backfill_asks_for_what_the_function_accepts(self) -> None:
+    def test_the_function_accepts_the_backfill_command(self) -> None:
         command = outputs("defaults")["backfill_command"]
         body = re.search(r"-d '(.*)'", command)
         assert body
-        filled = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
+        filled_in = body[1].replace("YYYY-MM-DD", "2022-04-01", 1).replace("YYYY-MM-DD", "2022-04-30")
         now = datetime(2024, 5, 15, tzinfo=UTC)
-        wanted = export_request.parse(body=filled.encode(), query={}, schedule_time=None, clock=lambda: now)
-        assert len(wanted.exports) == 30
-        assert wanted.purpose is export_request.Purpose.ENQUEUE
+        request = export_request.parse(body=filled_in.encode(), query={}, schedule_time=None, clock=lambda: now)
+        assert len(request.exports) == 30
+        assert request.purpose is export_request.Purpose.ENQUEUE
 
-    def test_a_backfill_goes_through_the_queue_where_there_is_one(self) -> None:
+    def test_a_backfill_uses_the_queue_if_there_is_one(self) -> None:
         with_queue, without = (
             json.loads(re.search(r"-d '(.*)'", outputs(run)["backfill_command"])[1])  # type: ignore[index] # fails the test as it should
             for run in ("defaults", "no_queue")
         )
         assert with_queue == {**without, "enqueue": True}
 
-    def test_the_queues_commands_name_the_queue_and_its_place(self) -> None:
+    def test_the_queues_commands_name_the_queue_its_location_and_project(self) -> None:
         for name in ("watch", "pause", "resume", "purge"):
             words = shlex.split(outputs("one_instance")[f"{name}_backfill_command"])
             assert words[:2] == ["gcloud", "tasks"]
@@ -421,21 +421,21 @@ class TestOutputs:
             assert words[words.index("--location") + 1] == "europe-west1"
             assert words[words.index("--project") + 1] == "my-project"
 
-    def test_the_check_asks_a_path_that_the_function_answers_with_a_token(self) -> None:
-        asked = shlex.split(outputs("defaults")["check_command"])
+    def test_the_check_command_calls_a_route_of_the_function_with_a_token(self) -> None:
+        words = shlex.split(outputs("defaults")["check_command"])
         uri = resources("defaults", "google_cloudfunctions2_function")["export"]["service_config"][0]["uri"]
-        assert asked[2].startswith(uri)
-        assert "GET" in main.ROUTES[asked[2].removeprefix(uri)]
-        assert asked[3:] == ["-H", "Authorization: Bearer $(gcloud auth print-identity-token)"]
+        assert words[2].startswith(uri)
+        assert "GET" in main.ROUTES[words[2].removeprefix(uri)]
+        assert words[3:] == ["-H", "Authorization: Bearer $(gcloud auth print-identity-token)"]
 
-    def test_runs_now_name_jobs_that_exist(self) -> None:
+    def test_run_now_commands_name_jobs_that_exist(self) -> None:
         commands = outputs("everything")["run_now_commands"]
         assert len(commands) == 6
         for command in commands.values():
             assert command.split()[4] in jobs("everything")
 
-    def test_the_key_is_typed_in_and_reaches_the_secret_that_the_function_reads(self, tmp_path: Path) -> None:
-        """Run as the README says, with a `gcloud` that only writes down what it is given."""
+    def test_a_typed_key_reaches_the_secret_that_the_function_reads(self, tmp_path: Path) -> None:
+        """Run as in the README, with a `gcloud` that only records its arguments and its input."""
         gcloud = tmp_path / "gcloud"
         gcloud.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat > {tmp_path}/input\n')
         gcloud.chmod(0o755)
@@ -452,12 +452,12 @@ class TestOutputs:
 
 
 def _matches(uri: str, name: str) -> bool:
-    """BigQuery's one wildcard, which stands for any characters."""
+    """Whether BigQuery's URI pattern matches; its only wildcard `*` matches any characters."""
     return re.fullmatch(re.escape(uri).replace(r"\*", ".*"), name) is not None
 
 
 def _validation(variable: str, message: str) -> str:
-    """The text of a variable's validation, found by how its message begins."""
+    """The text of a variable's validation, found by the start of its error message."""
     block = (MODULE / "variables.tf").read_text().split(f'variable "{variable}" {{')[1].split("\nvariable ")[0]
     (found,) = [part for part in block.split("validation {") if f'error_message = "{message}' in part]
     return found

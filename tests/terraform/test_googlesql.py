@@ -1,4 +1,4 @@
-"""Every view of the plans, as Google's own analyzer takes it: what it refuses, BigQuery would not create."""
+"""Every view of the plans is accepted by Google's own analyzer: BigQuery would not create a view that it refuses."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from tests.terraform.warehouse import DATASET, PROJECT, exports_schema, tables, 
 
 RUNS = ["known_columns", "other_columns", "deletion", "deletion_elsewhere", "expectations"]
 DETECTED = [("day", "DATE"), ("consent", "INT64"), ("anything", "STRING")]
-"""What BigQuery may detect where `tables` gives no columns."""
+"""Columns as BigQuery may detect them if `tables` has none."""
 FILE_NAME = "_FILE_NAME"
 
 
@@ -21,27 +21,27 @@ def qualified(table_id: str) -> str:
     return f"{PROJECT}.{DATASET}.{table_id}"
 
 
-def catalog(made: dict[str, dict[str, Any]]) -> tuple[dict[str, Columns], dict[str, Columns]]:
-    """The external tables among these with their columns, and the columns that `*` does not give."""
+def catalog(planned: dict[str, dict[str, Any]]) -> tuple[dict[str, Columns], dict[str, Columns]]:
+    """The columns of the external tables among these, and their columns that `*` does not select."""
     columns: dict[str, Columns] = {
         qualified("exports"): [(field["name"], column_type(field)) for field in exports_schema()]
     }
     pseudo: dict[str, Columns] = {}
-    for name, table in made.items():
+    for name, table in planned.items():
         if not name.startswith("files/"):
             continue
         schema = table["external_data_configuration"][0].get("schema")
-        given = [(field["name"], field["type"]) for field in json.loads(schema)] if schema else DETECTED
+        of_file = [(field["name"], field["type"]) for field in json.loads(schema)] if schema else DETECTED
         table_name = qualified(table["table_id"])
-        columns[table_name] = [(column, simple(kind)) for column, kind in [*given, ("start_date", "DATE")]]
+        columns[table_name] = [(column, simple(kind)) for column, kind in [*of_file, ("start_date", "DATE")]]
         pseudo[table_name] = [(FILE_NAME, simple("STRING"))]
     return columns, pseudo
 
 
-def created(googlesql: GoogleSql, made: dict[str, dict[str, Any]]) -> dict[str, Columns]:
-    """The columns of every table and view, each view created after those that it reads."""
-    columns, pseudo = catalog(made)
-    for table in made.values():
+def created(googlesql: GoogleSql, planned: dict[str, dict[str, Any]]) -> dict[str, Columns]:
+    """The columns of every table and view; each view is created after those that it reads."""
+    columns, pseudo = catalog(planned)
+    for table in planned.values():
         if table["view"]:
             query = table["view"][0]["query"]
             columns[qualified(table["table_id"])] = googlesql.created_view(query, columns, pseudo)
@@ -61,8 +61,7 @@ def known(googlesql: GoogleSql) -> dict[str, Columns]:
 
 @pytest.mark.parametrize("run", RUNS)
 def test_bigquery_would_create_every_view(googlesql: GoogleSql, run: str) -> None:
-    made = created(googlesql, tables(run))
-    assert len(made) == len(tables(run))
+    assert len(created(googlesql, tables(run))) == len(tables(run))
 
 
 def kinds(columns: Columns) -> dict[str, str]:
@@ -70,9 +69,7 @@ def kinds(columns: Columns) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
-def test_known_columns_have_their_types_whatever_the_table_gives_them(
-    known: dict[str, Columns], frequency: str
-) -> None:
+def test_known_columns_have_their_types_in_the_views(known: dict[str, Columns], frequency: str) -> None:
     numbers = ["consent", "action", "total"]
     granular = kinds(known[qualified(f"granular_{frequency}")])
     assert {name: granular[name] for name in ["day", *numbers]} == {"day": "DATE"} | dict.fromkeys(numbers, "INT64")
@@ -112,10 +109,10 @@ def test_rates_are_counts_and_fractions(known: dict[str, Columns]) -> None:
         ),
     ],
 )
-def test_a_column_that_a_view_adds_is_refused_where_the_file_has_it(
+def test_a_column_that_a_view_adds_is_refused_if_the_file_has_it(
     googlesql: GoogleSql, table_id: str, query: str
 ) -> None:
-    """Which is why the view is left out then: tables.tftest.hcl."""
+    """So the plan has no such view then: tables.tftest.hcl."""
     columns, pseudo = catalog(tables("other_columns"))
     with pytest.raises(Refused, match="duplicate name"):
         googlesql.created_view(query, columns, pseudo)
@@ -128,17 +125,17 @@ MUTANTS = [
     pytest.param("missing_periods", r"INTERVAL 8 HOUR\)", "INTERVAL 1 MONTH)", id="a TIMESTAMP plus a month"),
     pytest.param("missing_periods", r"<= CURRENT_TIMESTAMP\(\)", "<= CURRENT_DATE('UTC')", id="a TIMESTAMP before a DATE"),
     pytest.param("missing_periods", r"DATE_ADD\(calendar\.end_date, INTERVAL 1 DAY\)", "DATE_ADD(calendar.end_date, INTERVAL 8 HOUR)", id="a DATE plus hours"),
-    pytest.param("granular_daily", r"files\._FILE_NAME", "files.file_name", id="a column that is not there"),
+    pytest.param("granular_daily", r"files\._FILE_NAME", "files.file_name", id="a column that does not exist"),
     pytest.param("granular_daily_rates", r", complete\.dps_id\n?$", "", id="a column that is not grouped by"),
     pytest.param("granular_daily_decoded", r"AS action_event", "AS action_name", id="two columns of a name"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("table_id", "pattern", "replacement"), MUTANTS)
-def test_what_bigquery_refuses_is_refused_here(
+def test_queries_that_bigquery_refuses_are_refused(
     googlesql: GoogleSql, known: dict[str, Columns], table_id: str, pattern: str, replacement: str
 ) -> None:
-    """Most of these pass where the views are run: sqlglot and DuckDB are generous."""
+    """Most of these pass in test_sql.py, since sqlglot and DuckDB accept more."""
     _, pseudo = catalog(tables("known_columns"))
     query = views("known_columns")[table_id]
     mutant = re.sub(pattern, replacement, query)
@@ -147,8 +144,8 @@ def test_what_bigquery_refuses_is_refused_here(
         googlesql.created_view(mutant, known, pseudo)
 
 
-def test_where_the_analyzer_does_not_run_its_checks_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine that wasmtime does not know it refuses to be imported."""
+def test_the_checks_are_skipped_if_the_analyzer_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that wasmtime does not support, its import fails."""
     monkeypatch.setitem(sys.modules, "wasmtime", None)
     with pytest.raises(pytest.skip.Exception, match="does not run on this machine"):
         analyzer.__wrapped__()
@@ -163,8 +160,10 @@ def literal(value: str | None, kind: str = "STRING") -> str:
 
 
 @pytest.mark.parametrize("case", DUE, ids=lambda case: f"{case['frequency']}: {case['why']}")
-def test_missing_periods_are_due_when_the_function_says_so(googlesql: GoogleSql, case: dict[str, Any]) -> None:
-    """Run by Google's own evaluator, for readers of two time zones. Nothing has landed."""
+def test_missing_periods_become_due_at_the_same_time_as_in_the_function(
+    googlesql: GoogleSql, case: dict[str, Any]
+) -> None:
+    """Run by Google's own evaluator, for readers in two time zones. The bucket is empty."""
     nothing = "SELECT '' AS aggregation, '' AS frequency, DATE '2022-01-01' AS start_date FROM UNNEST([]) AS none"
     query = expecting(case).replace("CURRENT_TIMESTAMP()", f"TIMESTAMP '{case['now']}+00'")
     query = query.replace("CURRENT_DATE('UTC')", f"DATE(TIMESTAMP '{case['now']}+00', 'UTC')")
@@ -173,8 +172,8 @@ def test_missing_periods_are_due_when_the_function_says_so(googlesql: GoogleSql,
 
 
 @pytest.mark.parametrize("kind", ["STRING", "INT64"])
-def test_decoded_views_give_the_same_names_by_google_s_evaluator(googlesql: GoogleSql, kind: str) -> None:
-    """Whatever type the table gives an event; the other codes are numbers in the view that is read."""
+def test_decoded_views_have_the_same_names_in_googles_evaluator(googlesql: GoogleSql, kind: str) -> None:
+    """The type of an event depends on the table; the other codes are numbers in the view that is read."""
     events = ["1", "10", "17", "18", "-3", None] + (["", "SAVE_L2"] if kind == "STRING" else [])
     complete = " UNION ALL ".join(f"SELECT {literal(event, kind)} AS event_type" for event in events)
     found = googlesql.rows(
@@ -192,7 +191,7 @@ def test_decoded_views_give_the_same_names_by_google_s_evaluator(googlesql: Goog
     assert names == (expected | {"": None, "SAVE_L2": "SAVE_L2"} if kind == "STRING" else expected)
 
 
-def test_a_day_that_the_table_gives_as_a_moment_is_the_day_in_utc(googlesql: GoogleSql) -> None:
+def test_a_day_that_is_a_timestamp_in_the_table_is_the_day_in_utc(googlesql: GoogleSql) -> None:
     files = "SELECT TIMESTAMP '2022-04-01 00:30:00+00' AS day, 1.0 AS total, 1 AS action, TRUE AS consent, 'gs://my-bucket/a' AS _FILE_NAME"
     exports = "SELECT 'granular' AS aggregation, 'monthly' AS frequency, [STRUCT('a' AS name)] AS objects"
     query = views("known_columns")["granular_monthly"]
@@ -206,7 +205,7 @@ def test_a_day_that_the_table_gives_as_a_moment_is_the_day_in_utc(googlesql: Goo
     }
 
 
-def test_rates_are_the_same_by_google_s_evaluator(googlesql: GoogleSql) -> None:
+def test_rates_are_the_same_in_googles_evaluator(googlesql: GoogleSql) -> None:
     events = [("1", "chrome", 100), ("1", "bot", 900), ("2", None, 30), ("ACCEPT_ALL_L1", "", 10), ("3", "x", 10)]
     complete = " UNION ALL ".join(
         f"SELECT DATE '2022-04-01' AS start_date, DATE '2022-04-01' AS day, 's' AS settings_id, {number} AS number, "

@@ -1,4 +1,4 @@
-"""Every value of the plans against the provider's own rules, so that a wrong word fails here and not at an apply."""
+"""Every value of the plans is checked by the provider's own rules, so that a wrong one fails here, not at an apply."""
 
 import json
 from typing import Any
@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 
 from tests.terraform.provider_rules import RULES, faults, replacing
-from tests.terraform.terraform_cli import MODULE, planned
+from tests.terraform.terraform_cli import planned
 
 RUNS = ("defaults", "no_queue", "one_instance", "everything", "existing_bucket", "own_keys")
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_the_provider_would_take_every_value(run: str) -> None:
+def test_the_provider_would_accept_every_value(run: str) -> None:
     found = {address: faults(kind, values) for address, (kind, values) in planned(run).items()}
     assert {address: each for address, each in found.items() if each} == {}
 
 
-def test_the_rules_are_about_types_that_are_in_use() -> None:
+def test_the_rules_are_about_types_that_the_module_uses() -> None:
     used = {kind for kind, _ in planned("everything").values()} | {"google_secret_manager_secret_version"}
     assert set(RULES) <= used
 
 
-def test_the_rules_see_what_they_are_there_for() -> None:
-    """Enumerations, in blocks and outside, that a mistake would hit."""
+def test_the_rules_find_wrong_values_in_a_real_plan() -> None:
+    """Values of enumerations, in blocks and outside."""
     policies = [values for kind, values in planned("defaults").values() if kind == "google_monitoring_alert_policy"]
     assert policies
     for policy in policies:
@@ -65,13 +65,15 @@ def test_a_fault_is_found(kind: str, values: dict[str, Any], fault: str) -> None
     assert [each for each in found if fault in each], found
 
 
-def test_what_is_right_is_no_fault() -> None:
+def test_correct_values_have_no_fault() -> None:
     assert faults("google_cloud_scheduler_job", {"http_target": [{"uri": "https://x"}], "retry_config": []}) == []
     assert faults("google_secret_manager_secret_version", {"secret_data_wo_version": "1"}) == []
-    assert faults("google_monitoring_alert_policy", {"combiner": "OR", "severity": "ab12cd34"}) == [], "made up"
+    assert faults("google_monitoring_alert_policy", {"combiner": "OR", "severity": "ab12cd34"}) == [], (
+        "from mock_provider"
+    )
 
 
-def test_what_cannot_change_is_found_in_blocks_too() -> None:
+def test_values_that_cannot_change_are_also_found_in_blocks() -> None:
     secret = {
         "secret_id": "key",
         "labels": {"a": "b"},
@@ -83,11 +85,6 @@ def test_what_cannot_change_is_found_in_blocks_too() -> None:
         "secret_id": "key",
         "replication": [{"user_managed": [{"replicas": [{"location": "europe-west3"}]}]}],
     }
-
-
-def test_what_cannot_be_checked_here_is_listed() -> None:
-    readme = (MODULE / "README.md").read_text()
-    assert "## Seen only on a real apply" in readme
 
 
 def _with(block: dict[str, Any], path: list[str], value: object) -> dict[str, Any]:

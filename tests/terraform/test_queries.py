@@ -1,4 +1,4 @@
-"""The queries that the documentation gives: run over two months, and taken by Google's analyzer."""
+"""The queries in the documentation have the right results over two months, and Google's analyzer accepts them."""
 
 import csv
 import json
@@ -17,8 +17,8 @@ import sqlglot
 from sqlglot import exp
 
 from tests.docs.documents import DOCUMENTS, blocks, code
+from tests.terraform.copied_bucket import BUCKET, GRANULAR, INTERACTION, PREFIX
 from tests.terraform.googlesql import GoogleSql, Refused
-from tests.terraform.landed import BUCKET, GRANULAR, INTERACTION, PREFIX
 from tests.terraform.terraform_cli import ROOT
 from tests.terraform.test_googlesql import catalog, created
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, rows, tables, warehouse
@@ -41,7 +41,7 @@ def examples() -> dict[str, list[str]]:
 
 
 def statements() -> list[str]:
-    """Every statement that the documentation shows, `bq query` commands and scripts included, one by one."""
+    """Every statement in the documentation, including those of `bq query` commands and of scripts."""
     texts = [block.text for block in blocks("sql")]
     texts += [
         shlex.split(command, comments=True)[-1]
@@ -53,14 +53,14 @@ def statements() -> list[str]:
 
 
 def with_values(statement: str) -> str:
-    """A statement with its parameter's and its variable's value in it, and a DECLARE as the query that it holds."""
+    """A statement with values for its parameter and its variable; for a DECLARE, the query of its default."""
     declared = re.fullmatch(r"DECLARE newest DATE DEFAULT \((.*)\)", statement, re.DOTALL)
     plain = declared[1] if declared else re.sub(r"= newest\b", "= DATE '2022-04-29'", statement)
     return plain.replace("@run_date", f"DATE '{RUN_DATE}'")
 
 
 def qualified(statement: str) -> str:
-    """As a reader with the project as default means it."""
+    """A statement with full table names, as if the project were the default."""
     return re.sub(rf"\b{DATASET}\.(\w+)", rf"`{PROJECT}.{DATASET}.\1`", with_values(statement))
 
 
@@ -133,7 +133,7 @@ def percent(part: int, whole: int) -> float:
 
 
 def decisions(days: list[date], service: str, consent: str = "") -> int:
-    """Counted from the reports' rows as they are."""
+    """The number of decisions, counted from the reports' rows."""
     return sum(
         int(row["total"])
         for day in days
@@ -143,7 +143,7 @@ def decisions(days: list[date], service: str, consent: str = "") -> int:
 
 
 def events(days: list[date], names: set[str], **where: str) -> int:
-    """Likewise, without bots."""
+    """The number of events, counted from the reports' rows without bots."""
     return sum(
         int(row["number"])
         for day in days
@@ -219,7 +219,7 @@ def newest() -> list[tuple[Any, ...]]:
         ("The newest complete day", newest),
     ],
 )
-def test_the_answers_are_those_of_a_count_by_hand(
+def test_the_results_equal_those_of_counting_rows(
     bigquery: duckdb.DuckDBPyConnection, heading: str, expected: Callable[[], list[tuple[Any, ...]]]
 ) -> None:
     query = duckdb_sql(examples()[heading][0], now="2022-05-01 09:00:00")
@@ -227,7 +227,7 @@ def test_the_answers_are_those_of_a_count_by_hand(
     assert found == expected()
 
 
-def test_a_script_goes_on_with_the_newest_day(bigquery: duckdb.DuckDBPyConnection) -> None:
+def test_a_script_uses_the_newest_day(bigquery: duckdb.DuckDBPyConnection) -> None:
     *_, script = examples()["The newest complete day"]
     declared, query = (with_values(part.strip()) for part in script.split(";") if part.strip())
     ((newest_day,),) = rows(bigquery, duckdb_sql(declared, now="2022-05-01 09:00:00"))
@@ -238,10 +238,10 @@ def test_a_script_goes_on_with_the_newest_day(bigquery: duckdb.DuckDBPyConnectio
 
 def test_the_scheduled_query_fills_a_native_table_and_may_run_again(bigquery: duckdb.DuckDBPyConnection) -> None:
     once, scheduled = examples()["For heavy use: a native table"]
-    made = sqlglot.parse_one(qualified(once), read="bigquery")
-    for partitioning in list(made.find_all(exp.PartitionedByProperty)):
+    create = sqlglot.parse_one(qualified(once), read="bigquery")
+    for partitioning in list(create.find_all(exp.PartitionedByProperty)):
         partitioning.pop()  # DuckDB has no partitions
-    bigquery.execute(made.sql("duckdb"))
+    bigquery.execute(create.sql("duckdb"))
     counted = f"SELECT start_date::VARCHAR, count(*), sum(total) FROM {DATASET}.granular_daily_native GROUP BY ALL"
     for _ in range(2):
         for part in scheduled.split(";"):
@@ -257,7 +257,7 @@ def googlesql() -> GoogleSql:
 
 
 @pytest.mark.slow
-def test_bigquery_takes_every_statement_of_the_documentation(googlesql: GoogleSql) -> None:
+def test_bigquery_accepts_every_statement_of_the_documentation(googlesql: GoogleSql) -> None:
     columns = created(googlesql, tables("known_columns"))
     _, pseudo = catalog(tables("known_columns"))
     once = next(statement for statement in statements() if statement.startswith("CREATE TABLE"))
@@ -273,9 +273,9 @@ def test_bigquery_takes_every_statement_of_the_documentation(googlesql: GoogleSq
             pytest.fail(f"{refusal}\n{statement}")
 
 
-def test_every_query_over_reports_gives_start_date_a_constant() -> None:
-    """A literal, a parameter or a variable: anything else reads every file."""
-    asked = 0
+def test_every_query_over_reports_compares_start_date_with_a_constant() -> None:
+    """A literal, a parameter or a variable: with anything else BigQuery reads every file."""
+    checked = 0
     for statement in statements():
         parsed = sqlglot.parse_one(with_values(statement), read="bigquery")
         read = {table.name for table in parsed.find_all(exp.Table)}
@@ -294,8 +294,8 @@ def test_every_query_over_reports_gives_start_date_a_constant() -> None:
             assert not [bad for part in others for bad in part.find_all(exp.Column, exp.Subquery, exp.Select)], (
                 statement
             )
-        asked += 1
-    assert asked >= 8
+        checked += 1
+    assert checked >= 8
 
 
 def test_no_example_counts_rows_or_averages_codes() -> None:
@@ -304,7 +304,7 @@ def test_no_example_counts_rows_or_averages_codes() -> None:
         assert not list(parsed.find_all(exp.Count, exp.Avg, exp.CountIf)), statement
 
 
-def test_columns_md_has_every_name_that_the_views_give() -> None:
+def test_columns_md_has_every_name_in_the_views() -> None:
     text = (ROOT / "docs/columns.md").read_text()
     views = [(ROOT / "terraform/sql" / name).read_text() for name in ("granular_decoded.sql", "event_name.sql")]
     names = [name for view in views for name in re.findall(r"WHEN \d+ THEN '(.+)'", view)]

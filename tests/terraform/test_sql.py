@@ -1,4 +1,4 @@
-"""The views of the plan, run in DuckDB on what the function landed on the local stack."""
+"""The views of the plan, run in DuckDB over files that the function copied on the local stack."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.terraform.landed import EVENTS, landed, landed_beside_function
+from tests.terraform.copied_bucket import EVENTS, copied_bucket, copied_bucket_and_function
 from tests.terraform.terraform_cli import changes
 from tests.terraform.warehouse import DATASET, PROJECT, duckdb_sql, exports_schema, rows, views, warehouse
 
@@ -22,18 +22,18 @@ ELSEWHERE = "America/Los_Angeles"
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with landed(tmp_path_factory.mktemp("stack")) as objects:
+    with copied_bucket(tmp_path_factory.mktemp("stack")) as objects:
         yield objects
 
 
 @pytest.fixture(params=["UTC", ELSEWHERE])
 def bigquery(bucket: Path, request: pytest.FixtureRequest) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Tables and views over a landed bucket, for readers of two time zones."""
+    """Tables and views over the copied bucket, for readers in two time zones."""
     with warehouse(bucket, time_zone=request.param) as connection:
         yield connection
 
 
-def test_the_schema_of_the_exports_table_takes_in_every_field_of_a_manifest(
+def test_the_schema_of_the_exports_table_has_every_field_of_a_manifest(
     bigquery: duckdb.DuckDBPyConnection, bucket: Path
 ) -> None:
     manifest = json.loads(next(bucket.glob("some/manifests/**/*.json")).read_text())
@@ -44,7 +44,7 @@ def test_the_schema_of_the_exports_table_takes_in_every_field_of_a_manifest(
 
 
 class TestCompletePeriods:
-    def test_leave_out_a_half_copied_one_and_a_file_that_no_manifest_names(
+    def test_exclude_a_half_copied_one_and_a_file_that_no_manifest_names(
         self, bigquery: duckdb.DuckDBPyConnection
     ) -> None:
         counts = "SELECT start_date::VARCHAR, count(*) FROM {} GROUP BY ALL ORDER BY ALL"
@@ -56,14 +56,14 @@ class TestCompletePeriods:
             ("2022-04-05", 3),
         ]
 
-    def test_are_those_of_the_same_aggregation_and_frequency(self, bigquery: duckdb.DuckDBPyConnection) -> None:
+    def test_have_a_manifest_of_the_same_aggregation_and_frequency(self, bigquery: duckdb.DuckDBPyConnection) -> None:
         """The week that starts on the half-copied day is complete, and so is the other aggregation; the day is not."""
         complete = "SELECT aggregation, frequency FROM exports WHERE start_date = '2022-04-04' ORDER BY ALL"
         assert rows(bigquery, complete) == [("granular", "weekly"), ("interaction", "daily")]
         assert rows(bigquery, "SELECT * FROM granular_daily WHERE start_date = '2022-04-04'") == []
         assert rows(bigquery, "SELECT count(*) FROM granular_weekly WHERE start_date = '2022-04-04'") == [(7,)]
 
-    def test_have_types_where_the_names_are_known_and_null_where_a_value_cannot_be_read(
+    def test_have_types_for_known_names_and_null_for_an_invalid_value(
         self, bigquery: duckdb.DuckDBPyConnection
     ) -> None:
         types = dict(rows(bigquery, "SELECT column_name, column_type FROM (DESCRIBE granular_daily)"))
@@ -83,7 +83,7 @@ class TestCompletePeriods:
             ("a b+ö.csv.csv", 0),
         ],
     )
-    def test_find_a_file_by_its_name_however_its_signs_are_written(self, file_name: str, counted: int) -> None:
+    def test_find_a_file_by_its_name_with_or_without_percent_encoding(self, file_name: str, counted: int) -> None:
         folder = "granular/daily/start_date=2022-04-01/"
         with duckdb.connect() as connection:
             connection.execute(f"ATTACH ':memory:' AS \"{PROJECT}\"")
@@ -99,7 +99,7 @@ class TestCompletePeriods:
             query = duckdb_sql(views("known_columns")["granular_daily"], now="2022-05-01 09:00:00")
             assert len(rows(connection, query)) == counted
 
-    def test_leave_an_event_as_it_is(self, bigquery: duckdb.DuckDBPyConnection) -> None:
+    def test_do_not_change_the_type_of_an_event(self, bigquery: duckdb.DuckDBPyConnection) -> None:
         assert rows(bigquery, "SELECT typeof(event_type), typeof(number) FROM interaction_daily LIMIT 1") == [
             ("VARCHAR", "BIGINT")
         ]
@@ -112,8 +112,8 @@ class TestCompletePeriods:
             ("2022-05-05 12:00:01", []),
         ],
     )
-    def test_are_left_out_when_their_oldest_file_may_be_deleted(self, now: str, periods: list[str]) -> None:
-        """After 30 days. A generation is a time in microseconds; one that is not counts from the period's end."""
+    def test_are_excluded_once_their_oldest_file_may_be_deleted(self, now: str, periods: list[str]) -> None:
+        """After 30 days. A generation is a time in microseconds; for any other, the age counts from the period's end."""
         with duckdb.connect() as connection:
             connection.execute(f"SET TimeZone = 'UTC'; ATTACH ':memory:' AS \"{PROJECT}\"")
             connection.execute(f'CREATE SCHEMA "{PROJECT}".{DATASET}; USE "{PROJECT}".{DATASET}')
@@ -132,7 +132,7 @@ class TestCompletePeriods:
             found = rows(connection, f"SELECT start_date::VARCHAR FROM ({query}) ORDER BY ALL")
         assert [start for (start,) in found] == periods
 
-    def test_generations_that_are_no_times_count_from_the_day_after_the_period(self) -> None:
+    def test_with_a_generation_that_is_no_time_the_age_counts_from_the_day_after_the_period(self) -> None:
         query = views("deletion")["granular_daily"]
         assert "TIMESTAMP(DATE_ADD(exports.end_date, INTERVAL 1 DAY), 'UTC')" in query
         with duckdb.connect() as connection:
@@ -162,7 +162,7 @@ def _objects(period: str, *created: str) -> str:
 
 
 class TestDecoded:
-    def test_codes_have_the_names_that_usercentrics_gives_them(self, bigquery: duckdb.DuckDBPyConnection) -> None:
+    def test_codes_have_usercentrics_own_names(self, bigquery: duckdb.DuckDBPyConnection) -> None:
         decoded = rows(
             bigquery,
             "SELECT action, action_name, action_event, consent_name FROM granular_daily_decoded "
@@ -181,12 +181,14 @@ class TestDecoded:
             (9, "unknown code 9", None, "Opt-in"),
         ]
 
-    def test_an_empty_code_is_no_name_and_an_unknown_one_says_so(self, bigquery: duckdb.DuckDBPyConnection) -> None:
-        """The one code is quoted and empty, the other is empty."""
+    def test_an_empty_code_has_no_name_and_an_unknown_one_is_named_unknown(
+        self, bigquery: duckdb.DuckDBPyConnection
+    ) -> None:
+        """One of the empty codes is quoted, the other is not."""
         odd = "SELECT consent_name, action_name, action_event FROM granular_daily_decoded WHERE settings_id = 'setting-9' ORDER BY total"
         assert rows(bigquery, odd) == [("unknown code 2", None, None), (None, None, None)]
 
-    def test_an_event_is_a_number_or_a_name(self, bigquery: duckdb.DuckDBPyConnection) -> None:
+    def test_an_event_may_be_a_number_or_a_name(self, bigquery: duckdb.DuckDBPyConnection) -> None:
         found = dict(rows(bigquery, "SELECT DISTINCT event_type, event_name FROM interaction_daily_decoded"))
         assert found == {
             "0": "UNDEFINED",
@@ -234,10 +236,10 @@ class TestDecoded:
 
 
 class TestRates:
-    def test_opt_in_rates_are_quotients_of_what_the_file_counts(
+    def test_opt_in_rates_are_quotients_of_the_files_counts(
         self, bigquery: duckdb.DuckDBPyConnection, bucket: Path
     ) -> None:
-        """Against sums that are taken from the files with another reader."""
+        """Compared with sums of the files by another CSV reader."""
         sums: dict[tuple[str, str], list[int]] = {}
         for path in bucket.glob("some/granular/daily/start_date=2022-04-01/*.csv"):
             for row in csv.DictReader(io.StringIO(path.read_text())):
@@ -254,7 +256,7 @@ class TestRates:
             for key, (decisions, opt_ins, opt_outs) in sorted(sums.items())
         ]
 
-    def test_unknown_consent_is_a_decision_and_no_decision_gives_no_rate(
+    def test_unknown_consent_is_a_decision_and_without_decisions_there_is_no_rate(
         self, bigquery: duckdb.DuckDBPyConnection
     ) -> None:
         found = (
@@ -264,7 +266,7 @@ class TestRates:
         bigquery.execute("CREATE OR REPLACE VIEW granular_daily AS FROM granular_weekly SELECT * REPLACE (0 AS total)")
         assert set(rows(bigquery, "SELECT decisions, opt_in_rate FROM granular_daily_rates")) == {(0, None)}
 
-    def test_interaction_rates_are_those_of_the_dashboards_without_bots(
+    def test_interaction_rates_equal_those_of_the_dashboards_and_exclude_bots(
         self, bigquery: duckdb.DuckDBPyConnection
     ) -> None:
         people = [(event, number) for event, browser, number in EVENTS if browser.lower() != "bot" and number.isdigit()]
@@ -280,7 +282,7 @@ class TestRates:
             *(interactions / displays, accepts / interactions, denies / interactions, saves / interactions),
         )
 
-    def test_no_displays_and_no_interactions_give_no_rates(self, bigquery: duckdb.DuckDBPyConnection) -> None:
+    def test_without_displays_and_interactions_there_are_no_rates(self, bigquery: duckdb.DuckDBPyConnection) -> None:
         bigquery.execute(
             "CREATE OR REPLACE VIEW interaction_daily AS FROM interaction_monthly SELECT * REPLACE ('17' AS event_type)"
         )
@@ -299,30 +301,30 @@ class TestMissingPeriods:
         )
 
     @pytest.mark.parametrize("time_zone", ["UTC", ELSEWHERE])
-    def test_are_the_calendar_less_the_manifests(self, bucket: Path, time_zone: str) -> None:
+    def test_are_the_calendar_without_the_manifests(self, bucket: Path, time_zone: str) -> None:
         assert self.missing(bucket, "2022-04-06 08:00:00", time_zone=time_zone) == [
             ("granular", "daily", "2022-04-03", "2022-04-03"),
             ("granular", "daily", "2022-04-04", "2022-04-04"),
             ("interaction", "monthly", "2022-02-01", "2022-02-28"),
         ]
 
-    def test_are_what_coverage_tells_of_the_same_bucket_at_the_same_instant(self, tmp_path: Path) -> None:
+    def test_equal_those_of_the_coverage_for_the_same_bucket_and_time(self, tmp_path: Path) -> None:
         """The function's answer to GET, and the view over the same manifests."""
-        with landed_beside_function(tmp_path) as (folder, function):
+        with copied_bucket_and_function(tmp_path) as (folder, function):
             for now in ("2022-04-05 12:00:00", "2022-04-06 08:00:00", "2022-05-02 07:59:59", "2022-05-02 08:00:00"):
                 answer = function.get(headers={"X-CloudScheduler-ScheduleTime": f"{now.replace(' ', 'T')}Z"})
                 coverage: Any = answer.json()["coverage"]
-                told = sorted(
+                reported = sorted(
                     (each["aggregation"], each["frequency"], period["start_date"], period["end_date"])
                     for each in coverage
                     for period in each["periods"]
                     if period["status"] == "missing"
                 )
-                assert told == self.missing(folder, now)
-                assert told
+                assert reported == self.missing(folder, now)
+                assert reported
 
     @pytest.mark.parametrize("time_zone", ["UTC", ELSEWHERE])
-    def test_a_period_is_missing_only_once_it_should_be_there(self, bucket: Path, time_zone: str) -> None:
+    def test_a_period_is_missing_only_once_it_is_due(self, bucket: Path, time_zone: str) -> None:
         before = self.missing(bucket, "2022-05-02 07:59:59", time_zone=time_zone)
         after = self.missing(bucket, "2022-05-02 08:00:00", time_zone=time_zone)
         assert ("interaction", "monthly", "2022-04-01", "2022-04-30") in before
@@ -332,8 +334,8 @@ class TestMissingPeriods:
             ("interaction", "daily", "2022-05-01", "2022-05-01"),
         }
 
-    def test_what_is_expected_can_begin_and_end(self, bucket: Path) -> None:
-        """An export that is given up does not miss more and more; one that never came is missing from the first day."""
+    def test_expectations_can_have_a_first_and_a_last_day(self, bucket: Path) -> None:
+        """So an abandoned export has no new missing periods; one that never ran is missing from its first day on."""
         found = self.missing(bucket, "2022-04-20 12:00:00", run="expectations")
         by_export: dict[str, list[str]] = {}
         for aggregation, frequency, start, _ in found:
@@ -347,8 +349,8 @@ class TestMissingPeriods:
         }
 
     @pytest.mark.parametrize("case", DUE, ids=lambda case: f"{case['frequency']}: {case['why']}")
-    def test_are_due_when_the_function_says_so(self, case: dict[str, Any]) -> None:
-        """For a reader elsewhere. Nothing has landed, so what is missing is what is due."""
+    def test_become_due_at_the_same_time_as_in_the_function(self, case: dict[str, Any]) -> None:
+        """For a reader in another time zone. The bucket is empty, so every due period is missing."""
         query = expecting(case)
         with duckdb.connect() as connection:
             connection.execute(f"SET TimeZone = '{ELSEWHERE}'; ATTACH ':memory:' AS \"{PROJECT}\"")
@@ -359,7 +361,7 @@ class TestMissingPeriods:
 
 
 def expecting(case: dict[str, Any]) -> str:
-    """The view's query with one export expected, as the case says."""
+    """The view's query with one expected export, that of the case."""
     query = views("known_columns")["missing_periods"]
     days = [f"CAST({repr(day) if day else 'NULL'} AS DATE)" for day in (case["first"], case["until"])]
     expected = (
@@ -371,7 +373,7 @@ def expecting(case: dict[str, Any]) -> str:
 
 
 def test_views_are_created_again_when_the_columns_of_their_table_change() -> None:
-    """BigQuery keeps the columns that a view was created with, and the views' text may be the same."""
+    """BigQuery keeps the columns of a view's creation, and the text of the view may not change."""
     tables = changes("a_column_is_added", "google_bigquery_table", file="columns")
     replaced = {name for name, change in tables.items() if change["actions"] == ["delete", "create"]}
     assert replaced == {f"{view}/granular/daily" for view in ("complete", "decoded", "rates")}

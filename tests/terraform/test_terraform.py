@@ -19,7 +19,7 @@ def test_the_configuration_is_valid(folder: Path) -> None:
 
 
 VARIABLES_ALONE = ["one_rule.tftest.hcl", "validation.tftest.hcl"]
-"""What a variable accepts and refuses needs no resource: without them a plan takes milliseconds."""
+"""They need no resources: without them a plan takes milliseconds."""
 
 
 @pytest.mark.slow
@@ -37,8 +37,8 @@ def test_variables_accept_and_refuse_what_they_should(file: str, tmp_path: Path)
     terraform("test", f"-filter=tests/{file}", folder=tmp_path)
 
 
-def test_the_api_key_stays_out_of_what_would_be_the_state() -> None:
-    """The key is handed over in key.tftest.hcl, which applies; all that terraform knows afterwards is searched."""
+def test_the_api_key_is_not_in_the_state() -> None:
+    """key.tftest.hcl applies with the key; the test searches everything that terraform knows afterwards."""
     printed, _ = outcome_of("key.tftest.hcl")
     lines = [json.loads(line) for line in printed.splitlines()]
     assert any(line["type"] == "test_state" for line in lines)
@@ -46,8 +46,8 @@ def test_the_api_key_stays_out_of_what_would_be_the_state() -> None:
     assert "key-that-must-not-be-kept" not in printed
 
 
-def test_the_api_key_is_used_in_one_place_only() -> None:
-    """Everything else that names it only asks whether it is there."""
+def test_the_api_key_is_used_in_only_one_place() -> None:
+    """Other code reads only its version, not the key."""
     uses = [
         line.strip()
         for path in MODULE.glob("*.tf")

@@ -1,4 +1,4 @@
-"""The log lines that the function really writes, held against the filters of metrics and alerts."""
+"""The filters of metrics and alerts match the log lines that the function really writes."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,11 @@ Line = dict[str, object]
 
 @pytest.fixture(scope="module")
 def log() -> dict[str, list[Line]]:
-    """What the function writes when all is well, when an export is missing, and when somebody has to act."""
+    """The function's log lines for good runs, for a period that is not available, and for faults that need a person."""
     request = {"aggregation": "granular", "frequency": "daily"}
     lines: dict[str, list[Line]] = {}
     with Stack() as stack:
-        stack.clock.fixed = datetime.now(UTC) + timedelta(days=1)  # whatever the time of day, yesterday is available
+        stack.clock.fixed = datetime.now(UTC) + timedelta(days=1)  # so yesterday is available at any time of day
         with FunctionProcess(stack.function_env()) as function:
             assert function.post(request).status == 200
             lines["good"] = function.logs()
@@ -54,9 +54,9 @@ def log() -> dict[str, list[Line]]:
 
 
 def is_matched(log_filter: str, line: Line) -> bool:
-    """Cloud Logging's filter language, as far as the module uses it.
+    """Evaluate the part of Cloud Logging's filter language that the module uses.
 
-    FIELD=VALUE, FIELD=(A OR B) and FIELD:PART, all ANDed, and one NOT (...) of the same at the end.
+    FIELD=VALUE, FIELD=(A OR B) and FIELD:PART, joined by AND, and one NOT (...) of these at the end.
     """
     log_filter, _, excluded = log_filter.partition(" AND NOT (")
     if excluded and is_matched(excluded.removesuffix(")"), line):
@@ -75,7 +75,7 @@ def is_matched(log_filter: str, line: Line) -> bool:
 
 
 def matched(name: str, lines: list[Line]) -> list[Line]:
-    """The lines that a metric counts, or that the alert key_refused is about."""
+    """The lines that a metric counts, or that the alert key_refused matches."""
     if name == "key_refused":
         (condition,) = resources("defaults", "google_monitoring_alert_policy")[name]["conditions"]
         log_filter = condition["condition_matched_log"][0]["filter"]
@@ -96,7 +96,7 @@ def matched(name: str, lines: list[Line]) -> list[Line]:
         ("misconfigured", 0, 0, 1, 0),
     ],
 )
-def test_each_outcome_is_counted_once_where_it_belongs(
+def test_each_outcome_is_counted_once_and_only_by_its_metrics(
     log: dict[str, list[Line]], run: str, completed: int, problems: int, key_refused: int, no_key: int
 ) -> None:
     lines = log[run]
@@ -114,7 +114,7 @@ def test_every_label_is_a_field_of_the_line(log: dict[str, list[Line]], metric: 
     assert fields <= set(line)
 
 
-def test_bytes_are_those_that_a_run_copied(log: dict[str, list[Line]]) -> None:
+def test_the_metric_bytes_has_the_bytes_that_a_run_copied(log: dict[str, list[Line]]) -> None:
     (line,) = matched("bytes", log["good"])
     metric = resources("defaults", "google_logging_metric")["bytes"]
     field = re.fullmatch(r"EXTRACT\(jsonPayload\.(\w+)\)", metric["value_extractor"])
@@ -124,7 +124,7 @@ def test_bytes_are_those_that_a_run_copied(log: dict[str, list[Line]]) -> None:
 
 
 def test_a_call_that_never_reached_the_function_is_counted_by_its_scheduler_job() -> None:
-    """Cloud Scheduler's own log line, in the form that it documents."""
+    """By Cloud Scheduler's own log line, in its documented form."""
     log_filter = resources("defaults", "google_logging_metric")["failed_attempts"]["filter"]
     assert log_filter.split(" AND ")[2:] == [
         'jsonPayload."@type"="type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished"',
@@ -132,7 +132,7 @@ def test_a_call_that_never_reached_the_function_is_counted_by_its_scheduler_job(
     ]
 
 
-def test_every_attempt_of_a_check_has_passed_or_failed() -> None:
+def test_every_attempt_of_a_check_is_counted_as_passed_or_failed() -> None:
     metrics = resources("defaults", "google_logging_metric")
     failed, passed = (metrics[f"{which}_checks"]["filter"] for which in ("failed", "passed"))
     assert failed.removesuffix(" AND severity>=ERROR") == passed.removesuffix(" AND severity<ERROR")

@@ -1,6 +1,7 @@
-"""The module's tables and views in DuckDB, over a bucket's folder: the views' queries are those of a plan.
+"""The module's tables and views in DuckDB, over a bucket's folder; the views' queries are those of a plan.
 
-DuckDB takes what sqlglot makes of GoogleSQL. What BigQuery itself would refuse, the analyzer tells (googlesql.py).
+sqlglot translates the queries from GoogleSQL to DuckDB. The analyzer finds what BigQuery itself would refuse
+(googlesql.py).
 """
 
 import json
@@ -24,7 +25,7 @@ DUCKDB_TYPES = {
 }
 
 ORDER = ["complete", "decoded", "rates", "missing_periods"]
-"""Views in the order in which they build on one another."""
+"""Views in the order of their creation: a view reads only tables and earlier ones."""
 
 
 def exports_schema() -> list[dict[str, Any]]:
@@ -34,29 +35,29 @@ def exports_schema() -> list[dict[str, Any]]:
 
 
 def tables(run: str) -> dict[str, dict[str, Any]]:
-    """The tables and views that a run of terraform/tests/tables.tftest.hcl would make, by NAME/KEY, views in order."""
+    """The tables and views that a run of terraform/tests/tables.tftest.hcl plans, by NAME/KEY, in the order of creation."""
     return in_order(resources(run, "google_bigquery_table", file="tables"))
 
 
-def in_order(made: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Tables first, then views as they build on one another."""
-    return dict(sorted(made.items(), key=lambda item: _position(item[0])))
+def in_order(planned: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Sort by the order of creation: tables first, then views."""
+    return dict(sorted(planned.items(), key=lambda item: _position(item[0])))
 
 
 def views(run: str) -> dict[str, str]:
-    """The queries of a run's views by table_id, in the order in which they build on one another."""
+    """The queries of a run's views by table_id, in the order of creation."""
     return {table["table_id"]: table["view"][0]["query"] for table in tables(run).values() if table["view"]}
 
 
 def duckdb_sql(googlesql: str, *, now: str) -> str:
-    """A query as DuckDB speaks it, at a fixed time (UTC, `YYYY-MM-DD HH:MM:SS`)."""
-    # a result column of a pseudo-column's name does not come with *
-    (written,) = sqlglot.transpile(googlesql, read="bigquery", write="duckdb", comments=False)
-    written = written.replace("files.*", "files.* EXCLUDE (_FILE_NAME)")
+    """The query in DuckDB's dialect, at a fixed time (UTC, `YYYY-MM-DD HH:MM:SS`)."""
+    (translated,) = sqlglot.transpile(googlesql, read="bigquery", write="duckdb", comments=False)
+    # in BigQuery `*` does not select a pseudo-column
+    translated = translated.replace("files.*", "files.* EXCLUDE (_FILE_NAME)")
     return re.sub(
         r"\bCURRENT_DATE\b",
         f"CAST(TIMESTAMPTZ '{now}+00' AS DATE)",
-        re.sub(r"\bCURRENT_TIMESTAMP\b", f"TIMESTAMPTZ '{now}+00'", written),
+        re.sub(r"\bCURRENT_TIMESTAMP\b", f"TIMESTAMPTZ '{now}+00'", translated),
     )
 
 
@@ -64,15 +65,14 @@ def warehouse(
     bucket: Path,
     *,
     run: str = "known_columns",
-    made: dict[str, dict[str, Any]] | None = None,
+    tables_to_create: dict[str, dict[str, Any]] | None = None,
     now: str = "2022-04-06 07:00:00",
     time_zone: str = "UTC",
 ) -> duckdb.DuckDBPyConnection:
-    """The external tables over the folder of a bucket, and the views; exports without files have no table.
+    """Create the external tables over a bucket's folder, and the views; exports without files have no table.
 
-    They are those of a run of terraform/tests/tables.tftest.hcl, or the ones that are given.
-
-    Like BigQuery, and unlike DuckDB by default, a quoted empty value is not NULL.
+    By default they are those of a run of terraform/tests/tables.tftest.hcl. As in BigQuery, but unlike DuckDB's
+    default, a quoted empty value is not NULL.
     """
     connection = duckdb.connect()
     connection.execute(f"SET TimeZone = '{time_zone}'; ATTACH ':memory:' AS \"{PROJECT}\"")
@@ -82,7 +82,7 @@ def warehouse(
         f"CREATE TABLE exports AS FROM read_json('{bucket}/**/manifests/*/*/*.json', "
         f"format = 'newline_delimited', columns = {{{columns}}})"
     )
-    for name, table in (made or tables(run)).items():
+    for name, table in (tables_to_create or tables(run)).items():
         kind, _, key = name.partition("/")
         if kind == "files" and list(bucket.glob(f"**/{key}/*/*.csv")):
             connection.execute(_files(bucket, table))
@@ -92,7 +92,7 @@ def warehouse(
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
-    """What a query in DuckDB's own dialect gives."""
+    """Return the rows of a query in DuckDB's own dialect."""
     return connection.execute(sql).fetchall()
 
 

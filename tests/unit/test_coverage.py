@@ -1,7 +1,8 @@
 """Coverage, from the request's query to the complete and missing periods, without a bucket."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,16 @@ def test_every_period_that_is_due_is_either_complete_or_missing(
     assert set(export.missing) == set(due) - exported
 
 
+@pytest.fixture
+def _machine_in_los_angeles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_machine_in_los_angeles")
 def test_timestamps_are_written_in_utc_to_the_second() -> None:
     moment = datetime(2022, 5, 1, 1, 31, 7, 999_999, tzinfo=timezone(timedelta(hours=2)))
     assert utc(moment) == "2022-04-30T23:31:07Z"

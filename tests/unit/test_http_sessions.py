@@ -1,6 +1,7 @@
 """HTTP sessions are the same for both schemes; the other tests use only the one without TLS."""
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from analytics_export.http import session
 
@@ -8,6 +9,7 @@ from analytics_export.http import session
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_an_http_session_has_the_given_number_of_connections_and_no_retries(scheme: str) -> None:
     adapter = session(connections=7).get_adapter(f"{scheme}://storage.example/")
+    assert isinstance(adapter, HTTPAdapter)
     assert type(adapter) is type(session(connections=1).get_adapter("http://storage.example/"))
     pool = adapter.poolmanager.connection_from_url(f"{scheme}://storage.example/")
     assert (type(pool).__module__, pool.pool.maxsize) == ("analytics_export.http", 7)

@@ -1,7 +1,7 @@
-"""A bucket as the function leaves it: good days, a lost one, a half-copied one; a week; other aggregations.
+"""A bucket that the function filled: complete days, a missing one, a half-copied one; a week; other aggregations.
 
-And as people leave it: a copy of a file in a folder below a period's. The reports have the columns that are known of
-the real ones, and one more.
+And a file that a person put there: a copy in a folder below a period's. The reports have the known columns of the real
+ones, and one more.
 """
 
 from collections.abc import Iterator
@@ -47,15 +47,15 @@ EVENTS = [
 
 
 @contextmanager
-def landed(root: Path) -> Iterator[Path]:
-    """Run the function on the local stack; gives the folder that holds the bucket's objects under their names."""
-    with landed_beside_function(root) as (bucket, _):
+def copied_bucket(root: Path) -> Iterator[Path]:
+    """Run the function on the local stack. Return the folder with the bucket's objects, under their names."""
+    with copied_bucket_and_function(root) as (bucket, _):
         yield bucket
 
 
 @contextmanager
-def landed_beside_function(root: Path) -> Iterator[tuple[Path, FunctionProcess]]:
-    """Give that folder and the function, which still runs."""
+def copied_bucket_and_function(root: Path) -> Iterator[tuple[Path, FunctionProcess]]:
+    """Do the same. Return the folder and the function, which still runs."""
     with (
         Stack(root=root, bucket=BUCKET) as stack,
         FunctionProcess({**stack.function_env(), "OBJECT_PREFIX": PREFIX}) as function,
@@ -80,7 +80,7 @@ def landed_beside_function(root: Path) -> Iterator[tuple[Path, FunctionProcess]]
             stack.exports.put(file_prefix, {f"{file_prefix}-{n:012}.csv": data for n, data in enumerate(files)})
             answer = function.post({"aggregation": aggregation, "frequency": frequency, "date": day.isoformat()})
             assert answer.status == 200, answer.text
-        # as a run that was cut off before its last file leaves it
+        # the state after a run that was interrupted before its last file
         assert stack.storage.delete(stack.bucket, f"{PREFIX}manifests/granular/daily/start_date=2022-04-04.json")
         bucket = root / stack.bucket
         period = bucket / PREFIX / "granular/daily/start_date=2022-04-01"
@@ -90,7 +90,7 @@ def landed_beside_function(root: Path) -> Iterator[tuple[Path, FunctionProcess]]
 
 
 def _decisions(first_action: int, end: int) -> bytes:
-    """One row an action, which counts 10 decisions more than the action's number; the note holds what CSV readers stumble over."""
+    """One row per action, with 10 + the action's number as count; the note has what is difficult for CSV readers."""
     rows = [
         f'2022-04-01,setting-{action % 3},dps-{action % 2},{action % 2},{action},{10 + action},DE,ios,safari,"two\nlines, ""quoted"""'
         for action in range(first_action, end)
