@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -224,10 +225,15 @@ class FunctionProcess:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of 127.0.0.1 that is free now.
+
+    It is below 32768: higher ones may be given to another socket by the kernel before the function has bound its own.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))  # random also where tests fix the seed of `random`
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _parsed(line: str) -> dict[str, object] | None:

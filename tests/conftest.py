@@ -1,5 +1,6 @@
 """The stack and the function, one of each per test process; every test finds them as if they had just started."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ COSTLY = (
 """Their fixtures take seconds (a browser, the analyzed views, a full bucket), so one test process runs each group."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the slow tests first, so that the others fill the gaps; skip `ours_only` tests on another Cloud Storage."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
@@ -33,6 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("ours_only"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and tests out of the garbage collector, which would go through them again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from analytics_export.retries import TRIES_WITHOUT_PROGRESS
 from local.faults import Kind
 from local.stack import Stack
 from tests.support.destination import Bucket
-from tests.support.functions import ScannedFunction, StartFunction
+from tests.support.functions import Functions, ScannedFunction, StartFunction
 from tests.support.requests_and_answers import DAY, MANIFEST, exports, file, only, problem, span, statuses
 
 FIRST = date(2022, 4, 1)
@@ -333,6 +333,8 @@ def test_a_huge_object_under_the_name_of_a_manifest_is_not_read(
 
 
 HUGE = b" " * (100 * MIB)
+FOR_ENDLESS_ANSWERS = 3
+"""The instance whose peak of memory these tests read."""
 
 
 @pytest.mark.ours_only
@@ -357,12 +359,12 @@ HUGE = b" " * (100 * MIB)
     ],
 )  # fmt: skip
 def test_an_endless_answer_is_read_up_to_a_bound(
-    stack: Stack, start_function: StartFunction, where: str, fault: dict[str, Any], status: int, slug: str
+    stack: Stack, functions: Functions, where: str, fault: dict[str, Any], status: int, slug: str
 ) -> None:
     stack.exports.put("granular-2022-04-01", {file(0): b"a\n", file(1): b"a\n" * MIB})
     stack.storage.put(stack.bucket, MANIFEST, b"{}")
     stack.faults.add(where, times=None, **fault)
-    function = start_function()
+    function = functions.shared({}, instance=FOR_ENDLESS_ANSWERS)
     problem(function.post(DAY), status, slug)
     assert 45_000_000 < function.peak_rss_bytes() < 250_000_000
 
