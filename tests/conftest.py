@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep modules and tests out of the garbage collector, which would go through them again and again."""
+    """Exclude modules and tests from garbage collection, which would scan them again and again."""
     gc.freeze()
 
 
