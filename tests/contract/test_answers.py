@@ -181,12 +181,6 @@ def test_credentials_that_cloud_storage_does_not_accept_are_answered_500(
 # 502
 
 
-def test_a_refused_key_is_answered_502_after_reading_it_once_more(stack: Stack, start_function: StartFunction) -> None:
-    stack.faults.add("export.list", Kind.STATUS, status=403, times=None)
-    problem(start_function().post(DAY), 502, "export-service-refused")
-    assert (stack.secrets.requests.count(), stack.exports.requests.count()) == (2, 2)
-
-
 ANSWERS: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "404": ({"status": 404}, 503, "not-available-yet", PREFIX),
     "an empty list": ({"status": 200, "body": '{"downloadUrls": []}'}, 503, "not-available-yet", PREFIX),
@@ -243,15 +237,6 @@ def test_a_listing_with_one_bad_link_is_answered_502_and_nothing_is_fetched(
     assert "pw@" not in answer.text
     assert stack.storage.requests.count("link.get", "unknown") == 0
     assert bucket.names() == []
-
-
-def test_a_link_that_redirects_is_answered_502_and_not_followed(stack: Stack, function: ScannedFunction) -> None:
-    stack.exports.put(PREFIX, {file(0): b"a\n", "other.csv": b"b\n"})
-    elsewhere = stack.exports.link("other.csv")
-    stack.exports.put(PREFIX, {file(0): b"a\n"})
-    stack.faults.add("link.get", Kind.REDIRECT, headers={"Location": elsewhere}, times=None)
-    assert "302" in problem(function.post(DAY), 502, "link-refused")["detail"]
-    assert {request.name.rpartition("/")[2] for request in stack.storage.requests.of("link.get")} == {file(0)}
 
 
 def test_bytes_that_do_not_match_their_checksum_are_answered_502_and_not_stored(

@@ -205,7 +205,12 @@ def test_everything_is_written_under_the_object_prefix(
     """For a shared bucket: nothing is written, listed or removed outside the prefix."""
     stack.exports.put(PREFIX, {file(0): b"a\n1\n", file(1): b"a\n2\n"})
     bucket.put(FOLDER + "of-others.csv", b"stays")
+    stack.storage.requests.clear()
     only(function_with(OBJECT_PREFIX="consent/usercentrics/").post(DAY))
+    if stack.is_destination_ours:
+        listed = [request.name for request in stack.storage.requests.of("object.list")]
+        assert listed
+        assert all(prefix.startswith("consent/usercentrics/") for prefix in listed)
     files = {f"consent/usercentrics/{FOLDER}{file(number)}" for number in range(2)}
     manifest = f"consent/usercentrics/{MANIFEST}"
     assert set(bucket.names()) == {FOLDER + "of-others.csv", *files, manifest}

@@ -168,7 +168,7 @@ def test_a_run_finishes_after_sigterm(world: World) -> None:
     hold.wait_until_reached()
     os.kill(victim.pid, signal.SIGTERM)
     hold.release()
-    assert running.result().status == 200
+    assert running.result(timeout=10).status == 200
     world.check_right()
     assert only(world.call())["status"] == "unchanged"
 
