@@ -7,7 +7,6 @@ The modules in reading order:
 - `source`: the links, and the export service that lists them
 - `bucket_server`: the part of Cloud Storage's API that the peers use; it counts and checks every byte
 - `servers`: runs both in processes of their own
-- `processes`: processor time and memory of a process and its descendants
 - `peers`: the tools that are compared
 - `library_peers`: the peers that are Python libraries, in a process of their own
 - `project`: this project's function, under functions-framework

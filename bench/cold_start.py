@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from statistics import median
 
-from bench.processes import memory_bytes, tree
 from bench.project import ProjectPeer, request
 from bench.servers import REPOSITORY, Servers
 from bench.work import days
 from local.function import FunctionProcess
+from local.processes import memory_bytes, tree
 
 COLLABORATORS = "import main; from analytics_export import app"
 TOP = 8

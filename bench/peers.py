@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.processes import PeakMemory, cpu_s, forget_peak, memory_bytes
 from bench.servers import PYTHON, REPOSITORY, Servers
 from bench.work import AT_ONCE, BUCKET, Job, Work
+from local.processes import PeakMemory, cpu_s, forget_peak, memory_bytes
 
 TRUST = Path(__file__).resolve().parent / "trust"
 

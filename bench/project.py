@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from bench.peers import Cost, environment
-from bench.processes import cpu_s, forget_peak, memory_bytes, tree
 from bench.servers import Servers
 from bench.work import AT_ONCE, BUCKET, Job, Work
 from local.faults import Faults
 from local.function import FunctionProcess
+from local.processes import cpu_s, forget_peak, memory_bytes, tree
 from local.secret_manager import SecretManager
 
 SECRET = "projects/bench/secrets/api-key"  # noqa: S105 - a secret's name

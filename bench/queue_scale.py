@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from bench.processes import cpu_s
 from local.faults import Kind
 from local.function import FunctionProcess
+from local.processes import cpu_s
 from local.stack import Stack
 
 INSTANCES = (1, 2, 4)

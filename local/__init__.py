@@ -10,7 +10,9 @@
 - `grpc_service`: what the gRPC stand-ins share
 - `secret_manager`: Secret Manager
 - `tasks/`: Cloud Tasks
+- `processes`: processor time and memory of a process and its descendants
 - `function`: the function in a process of its own
 - `rates`: rates of the reports, by SQL and by counting rows
+- `demo_output`: what the demo prints
 - `demo`, `serve`, `picture`: the commands of `python -m local`
 """

@@ -1,20 +1,18 @@
 """`make demo`: the main job, from the HTTP request to SQL over the bucket. Exits 0 only if every check passes."""
 
 import json
-import shlex
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from local import rates
-from local.function import Answer, FunctionProcess
+from local.demo_output import DemoOutput, counts_of, say, status_of
+from local.function import FunctionProcess
 from local.stack import Stack
 
 ROWS, SHARDS = 2000, 2
@@ -31,37 +29,11 @@ QUARTER = {"aggregation": "granular", "frequency": "daily", "from": "2022-04-01"
 QUEUE_S = 60.0
 
 
-@dataclass
-class _Show:
-    """Prints what the demo does, and collects the checks that fail."""
-
-    function: FunctionProcess
-    failed: list[str] = field(default_factory=list)
-
-    def title(self, text: str) -> None:
-        say(f"\n{text}")
-
-    def call(self, fields: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
-        """Call the function; print the call as a curl line, and a summary of the answer."""
-        body = json.dumps(fields)
-        options = "".join(f" -H {shlex.quote(f'{name}: {value}')}" for name, value in (headers or {}).items())
-        say(f"$ curl{options} -d {shlex.quote(body)} {self.function.url}")
-        answer = self.function.post(raw=body.encode(), headers=headers)
-        say(f"  {_summary(answer)}")
-        return answer
-
-    def expect(self, what: str, *, passes: bool) -> None:
-        """Print and collect a check that fails."""
-        if not passes:
-            self.failed.append(what)
-            say(f"  FAILED: {what}")
-
-
 def demo() -> int:
     """Run the demo. Return the exit code."""
     started = time.monotonic()
     with Stack(rows=ROWS, shards=SHARDS) as stack, FunctionProcess(stack.function_env()) as function:
-        show = _Show(function)
+        show = DemoOutput(function)
         say("Stand-ins for the export service, Cloud Storage, Secret Manager and Cloud Tasks run on 127.0.0.1,")
         say("and the function runs as in the cloud, in a process of its own (functions-framework).")
         _export_all(show, stack)
@@ -84,41 +56,35 @@ def demo() -> int:
     return 0
 
 
-def say(text: str) -> None:
-    """Print a line, at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _export_all(show: _Show, stack: Stack) -> None:
+def _export_all(show: DemoOutput, stack: Stack) -> None:
     show.title("1. A day, a week and a month of each report")
     for aggregation in AGGREGATIONS:
         for frequency, (day, prefix) in PERIODS.items():
             answer = show.call({"aggregation": aggregation, "frequency": frequency, "date": day})
-            show.expect(f"{frequency} {aggregation} is copied", passes=_status(answer) == (200, "copied"))
+            show.expect(f"{frequency} {aggregation} is copied", passes=status_of(answer) == (200, "copied"))
             blobs = stack.client().list_blobs(stack.bucket, prefix=f"{aggregation}/{frequency}/")
             copied = {blob.name.rsplit("/", 1)[1]: blob.crc32c for blob in blobs}
             source = {name: info.crc32c for name, info in stack.exports.files(prefix.format(aggregation)).items()}
             show.expect(f"the {frequency} {aggregation} files equal their source", passes=copied == source)
 
 
-def _export_again(show: _Show) -> None:
+def _export_again(show: DemoOutput) -> None:
     show.title("2. One of them again: the bucket is compared with the source, and nothing is copied twice")
     answer = show.call({"aggregation": "granular", "frequency": "daily", "date": "2022-04-01"})
-    show.expect("nothing is copied again", passes=_status(answer) == (200, "unchanged"))
+    show.expect("nothing is copied again", passes=status_of(answer) == (200, "unchanged"))
 
 
-def _export_too_early(show: _Show, stack: Stack) -> None:
+def _export_too_early(show: DemoOutput, stack: Stack) -> None:
     show.title("3. Yesterday's report at half past seven; reports are available from eight on (all times UTC)")
     stack.clock.fixed = TOO_EARLY
     headers = {"X-CloudScheduler-ScheduleTime": f"{TOO_EARLY:%Y-%m-%dT%H:%M:%SZ}"}
     answer = show.call({"aggregation": "granular", "frequency": "daily"}, headers)
     stack.clock.fixed = None
-    show.expect("it is not available yet", passes=_status(answer) == (503, "not_available"))
+    show.expect("it is not available yet", passes=status_of(answer) == (503, "not_available"))
     show.expect("the answer says when to try again", passes="Retry-After" in answer.headers)
 
 
-def _show_tree(show: _Show, folder: Path) -> None:
+def _show_tree(show: DemoOutput, folder: Path) -> None:
     show.title("4. The objects in the bucket")
     previous: Path | None = None
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -131,7 +97,7 @@ def _show_tree(show: _Show, folder: Path) -> None:
     show.expect(f"there are {expected} objects", passes=len(files) == expected)
 
 
-def _show_manifest(show: _Show, folder: Path) -> None:
+def _show_manifest(show: DemoOutput, folder: Path) -> None:
     show.title("5. A manifest: written last, so its presence means that the period is complete")
     path = folder / "manifests/granular/daily/start_date=2022-04-01.json"
     manifest = json.loads(path.read_text()) if path.exists() else {}
@@ -148,7 +114,7 @@ def _show_manifest(show: _Show, folder: Path) -> None:
     show.expect("the manifest names the period's files, and they exist", passes=passes)
 
 
-def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
+def _show_decisions(show: DemoOutput, stack: Stack, folder: Path) -> None:
     show.title(
         "6. SQL over the files (here in DuckDB, as in BigQuery): opt-in rate by action. Each row has a count: sum them"
     )
@@ -162,7 +128,7 @@ def _show_decisions(show: _Show, stack: Stack, folder: Path) -> None:
     show.expect("accept all is opt-in, deny all is not", passes=[found[0].opt_in_rate, found[1].opt_in_rate] == [1, 0])
 
 
-def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
+def _show_interactions(show: DemoOutput, stack: Stack, folder: Path) -> None:
     show.title("7. Interaction rate and accept rate, by device; without bots")
     _show_query(rates.INTERACTIONS)
     found = rates.selected_interactions(folder)
@@ -173,7 +139,7 @@ def _show_interactions(show: _Show, stack: Stack, folder: Path) -> None:
     show.expect("the interaction and accept rates equal those of the source", passes=found == counted)
 
 
-def _backfill(show: _Show, stack: Stack) -> None:
+def _backfill(show: DemoOutput, stack: Stack) -> None:
     show.title("8. A quarter through Cloud Tasks: first a dry run, then one task per day; the queue calls the function")
     stack.exports.rows = 20
     queue = stack.tasks.queue
@@ -191,10 +157,10 @@ def _backfill(show: _Show, stack: Stack) -> None:
     show.expect("the quarter is complete", passes=_spans(show, {**QUARTER, "dry_run": True}) == (200, {"complete": 91}))
 
 
-def _spans(show: _Show, fields: Mapping[str, object]) -> tuple[int, dict[str, int]]:
+def _spans(show: DemoOutput, fields: Mapping[str, object]) -> tuple[int, dict[str, int]]:
     """Call the function. Return the status code, and the number of periods by their status."""
     answer = show.call(fields)
-    return answer.status, _counts(answer)
+    return answer.status, counts_of(answer)
 
 
 def _show_query(query: str) -> None:
@@ -206,7 +172,7 @@ def _day(stack: Stack, aggregation: str) -> list[bytes]:
     return [info.read_bytes() for info in stack.exports.files(PERIODS["daily"][1].format(aggregation)).values()]
 
 
-def _ask_coverage(show: _Show) -> None:
+def _ask_coverage(show: DemoOutput) -> None:
     show.title("9. Which periods are complete and which are missing, in the first ten days of April")
     query = {"from": "2022-04-01", "to": "2022-04-10"}
     say(f"$ curl '{show.function.url}/?{urlencode(query)}'")
@@ -234,33 +200,3 @@ def _folder(stack: Stack, temporary: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(blob.download_as_bytes())
     return temporary
-
-
-def _export(answer: Answer) -> dict[str, object]:
-    exports = answer.json().get("exports")
-    return exports[0] if isinstance(exports, list) and exports else {}
-
-
-def _counts(answer: Answer) -> dict[str, int]:
-    exports = answer.json().get("exports")
-    return Counter(str(export["status"]) for export in exports) if isinstance(exports, list) else {}
-
-
-def _status(answer: Answer) -> tuple[int, object]:
-    return answer.status, _export(answer).get("status")
-
-
-def _summary(answer: Answer) -> str:
-    export = _export(answer)
-    problem = answer.json()
-    counts = _counts(answer)
-    if answer.status in {200, 202} and sum(counts.values()) > 1:
-        periods = ", ".join(f"{count} {status}" for status, count in counts.items())
-        return f"-> {answer.status} {periods}, {answer.seconds:.2f} s"
-    if answer.status != 200:  # noqa: PLR2004 - a plain HTTP status
-        retry_after = answer.headers.get("Retry-After", "-")
-        return f"-> {answer.status} {problem.get('type')} (Retry-After: {retry_after}): {problem.get('detail')}"
-    return (
-        f"-> 200 {export.get('status')}: {export.get('file_prefix')}, {export.get('objects')} objects, "
-        f"{export.get('bytes'):,} bytes, {export.get('bytes_copied'):,} of them copied, {answer.seconds:.2f} s"
-    )

@@ -18,6 +18,8 @@ from typing import Self
 
 import requests
 
+from local.processes import memory_of_one, tree
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_S = 30.0
 
@@ -202,7 +204,7 @@ class FunctionProcess:
 
     def peak_rss_bytes(self) -> int:
         """The peak resident memory of its largest process (gunicorn's worker, which does all the work)."""
-        return max(map(_peak_rss_bytes, _tree(self.pid)), default=0)
+        return max(map(memory_of_one, tree(self.pid)))
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
@@ -242,22 +244,3 @@ def _parsed(line: str) -> dict[str, object] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _tree(pid: int) -> list[int]:
-    """A process and its descendants."""
-    children: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):  # a thread that has just ended
-                children += map(int, (task / "children").read_text().split())
-    return [pid, *(descendant for child in children for descendant in _tree(child))]
-
-
-def _peak_rss_bytes(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
-    return int(line.split()[1]) * 1024

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench.processes import tree
 from local.faults import Kind
 from local.function import Answer
+from local.processes import tree
 from local.stack import SECRET, Stack
 from tests.support.destination import Bucket
 from tests.support.functions import ScannedFunction, StartFunction

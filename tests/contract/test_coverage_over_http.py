@@ -15,9 +15,9 @@ from analytics_export import app
 from analytics_export.coverage import parse
 from analytics_export.errors import DeadlineReached
 from analytics_export.periods import Aggregation, Export, Frequency, Period
-from bench.processes import cpu_s
 from local.faults import Kind
 from local.function import Answer
+from local.processes import cpu_s
 from local.stack import Stack
 from tests.support.destination import Bucket
 from tests.support.functions import ScannedFunction, StartFunction

@@ -27,7 +27,17 @@ def cpu_s(pid: int) -> float:
 
 def memory_bytes(pid: int, field: str = "VmHWM") -> int:
     """Return the peak (or with `VmRSS` the current) resident memory, summed over all processes of the tree."""
-    return sum(_memory_bytes(each, field) for each in tree(pid))
+    return sum(memory_of_one(each, field) for each in tree(pid))
+
+
+def memory_of_one(pid: int, field: str = "VmHWM") -> int:
+    """Return that of the process alone; 0 for one that has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = next((line for line in status.splitlines() if line.startswith(field)), "- 0 kB")
+    return int(found.split()[1]) * 1024
 
 
 def forget_peak(pid: int) -> None:
@@ -72,12 +82,3 @@ def _ticks(pid: int) -> int:
     except OSError:
         return 0
     return int(fields[11]) + int(fields[12])
-
-
-def _memory_bytes(pid: int, field: str) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = next((line for line in status.splitlines() if line.startswith(field)), "- 0 kB")
-    return int(found.split()[1]) * 1024
