@@ -22,8 +22,8 @@ FLEETS = (2, 9)
 class Assumptions:
     """The input. USD are list prices without free tiers; replace them by your own."""
 
-    bytes_per_s: float = 0.5 * 1024**3 / 1.24
-    """Of one instance with one vCPU: half of what 1.24 CPU-s per GiB (bench/results.md, one file of 1 GiB) allow."""
+    bytes_per_s: float = 0.5 * 1024**3 / 1.15
+    """Of one instance with one vCPU: half of what 1.15 CPU-s per GiB (bench/results.md, one file of 1 GiB) allow."""
     overhead_s: float = 0.5
     """Of a period, without its bytes: some ten requests of 30 ms, and the way through the queue."""
     vcpu_s_usd: float = 0.000024
@@ -82,7 +82,7 @@ def assumptions(assumed: Assumptions) -> str:
     tasks = f"{assumed.task_operation_usd * 10**6:.2f} USD a million"
     writes = f"{assumed.write_usd * 1000:.2f} USD a thousand"
     rows = {
-        "bytes a second of an instance: half of what one vCPU can do at the measured 1.24 CPU-s a GiB": (
+        "bytes a second of an instance: half of what one vCPU can do at the measured 1.15 CPU-s a GiB": (
             f"{assumed.bytes_per_s / MB:.0f} MB/s"
         ),
         "a period without its bytes: some ten requests of 30 ms, and the way through the queue": (
