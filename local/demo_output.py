@@ -43,15 +43,18 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _first_export(answer: Answer) -> dict[str, object]:
+def _exports(answer: Answer) -> list[dict[str, object]]:
     exports = answer.json().get("exports")
-    return exports[0] if isinstance(exports, list) and exports else {}
+    return exports if isinstance(exports, list) else []
+
+
+def _first_export(answer: Answer) -> dict[str, object]:
+    return next(iter(_exports(answer)), {})
 
 
 def counts_of(answer: Answer) -> dict[str, int]:
     """Return how many periods have each status."""
-    exports = answer.json().get("exports")
-    return Counter(str(export["status"]) for export in exports) if isinstance(exports, list) else {}
+    return Counter(str(export["status"]) for export in _exports(answer))
 
 
 def status_of(answer: Answer) -> tuple[int, object]:

@@ -1,6 +1,5 @@
 """The stack and the function, one of each per test process; every test finds them as if they had just started."""
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -35,11 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("ours_only"):
                 item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def pytest_collection_finish() -> None:
-    """Exclude modules and tests from garbage collection, which would scan them again and again."""
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

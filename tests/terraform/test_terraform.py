@@ -1,6 +1,7 @@
 """Terraform's own checks, offline."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,10 @@ def test_variables_accept_and_refuse_what_they_should(file: str, tmp_path: Path)
     (tmp_path / "tests").mkdir()
     for name in ("variables.tf", "forms.tf", "versions.tf", f"tests/{file}"):
         shutil.copy(MODULE / name, tmp_path / name)
+    runs = re.split(r'(?m)^run "', (tmp_path / "tests" / file).read_text())[1:]
+    others = [run for run in runs if not run.startswith("accepted_")]
+    assert others
+    assert [run for run in others if "expect_failures = [var." not in run] == []
     terraform("test", f"-filter=tests/{file}", folder=tmp_path)
 
 
