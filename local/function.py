@@ -60,7 +60,8 @@ class FunctionProcess:
         self._env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | dict(env)
         self._source = source
         self._host = host
-        self.port = port or free_port()
+        self._reservation = None if port else reserve_port()
+        self.port = self._reservation.getsockname()[1] if self._reservation else port
         self._output = tempfile.NamedTemporaryFile(prefix="function-")  # noqa: SIM115 - closed in stop
         self._last_output = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -129,6 +130,8 @@ class FunctionProcess:
         """Kill it and every process that it started."""
         self.kill()
         self._release_leash()
+        if self._reservation:
+            self._reservation.close()
         if not self._output.closed:
             self._last_output = self.output()
             self._output.close()
@@ -226,16 +229,23 @@ class FunctionProcess:
         self.stop()
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now.
+def reserve_port() -> socket.socket:
+    """Return a UDP socket of 127.0.0.1; as long as it is open, only its owner's function listens on its port by TCP.
 
-    It is below 32768: higher ones may be given to another socket by the kernel before the function has bound its own.
+    A port that is merely free may be taken before the function binds it, or while it is killed. By another function:
+    two cannot reserve one number. By the kernel for another socket: it hands out numbers from 32768 on.
     """
     while True:
+        reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         port = secrets.choice(range(20_000, 32_000))  # random also where tests fix the seed of `random`
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        try:
+            reservation.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+        else:
+            return reservation
 
 
 def _parsed(line: str) -> dict[str, object] | None:

@@ -58,6 +58,17 @@ def test_killing_the_function_ends_its_workers(function: FunctionProcess) -> Non
     assert _session(pid) == []
 
 
+def test_two_functions_never_get_the_same_port(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while none listens on it: before the start, and after a kill."""
+    first = FunctionProcess({}, source=source)
+    choices = iter([first.port, *range(31_999, 31_900, -1)])
+    monkeypatch.setattr("local.function.secrets.choice", lambda _: next(choices))
+    second = FunctionProcess({}, source=source)
+    for function in (first, second):
+        function.stop()
+    assert second.port != first.port
+
+
 def test_a_function_that_cannot_start_shows_why(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("raise RuntimeError('cannot be imported')")
     with pytest.raises(RuntimeError, match="cannot be imported"):
